@@ -1,0 +1,352 @@
+"""ApiKeysClient: the operations, the loop of attempts, and what is built of them."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import ssl
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import NoReturn, TypeVar
+
+from typing_extensions import Self
+
+from _generated import APIKeysApi
+from api_keys_client._calls import (
+    UNSET,
+    ApiKeyResponse,
+    Call,
+    Calls,
+    CreatedKey,
+    Description,
+    Role,
+    Roles,
+    canonical_id,
+    refused,
+)
+from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
+from api_keys_client._transport import Transport
+from api_keys_client.errors import ApiKeysError, Outcome
+from api_keys_client.rotation import UNDO_WAITS, Undo, bears, temporary_mark, unmarked
+from api_keys_client.settings import (
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_TIMEOUT,
+    Given,
+    Timeout,
+    Token,
+    check,
+    override,
+)
+
+T = TypeVar("T")
+
+_log = logging.getLogger("api_keys_client")
+
+
+class ApiKeysClient:
+    """A client of the API-keys API of one GenAI Engine.
+
+    Thread-safe, and safe across `fork`. Use it as a context manager, or call `close()` when done.
+
+    Args:
+        base_url: where the engine is, with the path before `/auth` if there is one;
+            None: API_KEYS_BASE_URL, or else http://localhost.
+        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each call;
+            None: API_KEYS_TOKEN, or else BEARER_TOKEN.
+        timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
+        deadline: seconds for a call with all its attempts and waits.
+        max_attempts: how often a call that can be repeated without harm is tried.
+        headers: sent along with each request.
+        ssl_context: what TLS trusts and presents; None: the system's certificates.
+        proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
+            (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Loopback is always reached directly.
+        allow_http: send the token over plain http to another host.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        token: Token | None = None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        deadline: float = DEFAULT_DEADLINE,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        given = Given(base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http)
+        # Gone from this frame before anything can raise: a traceback may show locals.
+        del base_url, token, headers, proxy
+        self._settings = check(given)
+        self._calls = Calls(self._settings)
+        self._transport = Transport(self._settings)
+        self._owns_transport = True
+
+    def with_options(
+        self,
+        *,
+        token: Token | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A view of this client with other options, on the same connections.
+
+        What is None stays as it is; `headers` are added to those there are. Closing a view leaves
+        the connections to the client that it was made from.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+        """
+        given = Given(None, token, timeout, deadline, max_attempts, headers)
+        del token, headers
+        view = object.__new__(type(self))
+        view._settings = override(self._settings, given)
+        view._calls = self._calls
+        view._transport = self._transport
+        view._owns_transport = False
+        return view
+
+    def close(self) -> None:
+        """Closes the connections; calls in flight end with an ApiConnectionError. Closing twice is fine."""
+        if self._owns_transport:
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._settings.base_url}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
+
+    def create(self, description: Description = UNSET, roles: Roles = UNSET) -> CreatedKey:
+        """Creates a key. Its secret, `key`, is in this answer only.
+
+        Args:
+            description: what the key is for (str); None is sent as null.
+            roles: roles as `Role` or str, from any iterable; left out, the server's default (VALIDATION-USER);
+                None or empty: none.
+
+        Raises:
+            OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
+            KeyLimitReachedError: the server has as many active keys as it allows.
+            InvalidRequestError: a description or role that cannot be.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        return self._run(self._calls.create(description, roles))
+
+    def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:
+        """The active keys, in no particular order, without their secrets.
+
+        Args:
+            description: only keys with this description (str), the client's own marks aside.
+            role: only keys with this role.
+
+        Raises:
+            ApiKeysError: see `api_keys_client.errors`.
+        """
+        records = self._run(self._calls.list())
+        if description is not None:
+            records = [record for record in records if unmarked(record.description) == description]
+        if role is not None:
+            records = [record for record in records if role in (record.roles or ())]
+        return records
+
+    def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """The record of a key, active or not, without its secret.
+
+        Its `created_at` is the server's local time without an offset, and the same for all keys that one
+        server process made: it tells neither age nor order.
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            InvalidRequestError: the id is no UUID; nothing was sent.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        return self._run(self._calls.get(key_id))
+
+    def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """Deactivates a key for good and gives its record, which says that it is inactive.
+
+        A server that answers without the record (204) is asked for it. The key may go on working elsewhere for
+        some seconds (a cache of the server's).
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+        """
+        verdict = self._settle_deactivation(key_id)
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
+    def deactivate_many(
+        self,
+        key_ids: Iterable[str | uuid.UUID],
+        done: Callable[[Deactivation], object] | None = None,
+        *,
+        bound: int = 8,
+    ) -> builtins.list[Deactivation]:
+        """Deactivates many keys, at most `bound` at once; nothing stops at the first failure.
+
+        Args:
+            key_ids: the ids; all are checked before the first is sent.
+            done: told of each outcome as it comes, so that an interrupted caller knows.
+
+        Returns:
+            One `Deactivation` per id, in order: its record, or its error.
+
+        Raises:
+            InvalidRequestError: an id is no UUID; nothing was sent.
+        """
+        if isinstance(key_ids, (str, bytes)):
+            raise refused("Many ids are a list of ids: this is a single string.")
+        canonical = [canonical_id(key_id) for key_id in key_ids]
+        return self._transport.fan_out(self._deactivation, canonical, bound=bound, done=done)
+
+    @contextmanager
+    def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> Iterator[CreatedKey]:
+        """A key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
+
+        Its description bears a mark, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
+        undone. Only the end of the process itself leaves the key active.
+
+        Raises:
+            ApiKeysError: the key could not be made, or not be deactivated.
+        """
+        nonce = self._transport.nonce()
+        created = self._create_or_undo(self._calls.create(temporary_mark(description, nonce), roles), nonce)
+        try:
+            yield created
+        finally:
+            self._transport.finish(self.deactivate(created.id))
+
+    @property
+    def generated(self) -> APIKeysApi:
+        """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
+
+        Our timeouts hold, redirects are not followed, and the token is sent. Nothing else is promised: no retries,
+        no deadline over a whole answer that drips, no outcomes, and the generated exceptions and their texts hold
+        headers and bodies, secrets among them.
+        """
+        return self._transport.generated(self._settings)
+
+    def _run(self, call: Call[T]) -> T:
+        verdict = self._settle(call)
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
+    def _settle(self, call: Call[T], began: float | None = None) -> Done[T] | ApiKeysError:
+        """The loop of attempts. Errors are returned, so that callers can act on them outside of an `except`."""
+        transport, settings, operation = self._transport, self._settings, call.operation
+        began = transport.now() if began is None else began
+        elapsed = transport.now() - began
+        worst: Outcome | None = None
+        attempt = 1
+        while True:
+            # A call that goes on after another's time is up still gets to fail as a timeout.
+            remaining = max(settings.deadline - elapsed, 0.001)
+            came = transport.send(call, settings=settings, remaining=remaining)
+            before, elapsed = elapsed, transport.now() - began
+            if _log.isEnabledFor(logging.DEBUG):
+                status = getattr(came, "status", None) or getattr(came, "reason", "")
+                milliseconds = 1000 * (elapsed - before)
+                _log.debug(
+                    "%s %s %s %.0f ms attempt %d",
+                    operation.method,
+                    operation.path,
+                    status,
+                    milliseconds,
+                    attempt,
+                )
+            verdict = judge(
+                call,
+                came,
+                attempt=attempt,
+                elapsed=elapsed,
+                settings=settings,
+                chance=transport.chance(),
+                worst=worst,
+            )
+            if not isinstance(verdict, Again):
+                return verdict
+            transport.sleep(verdict.wait)
+            worst = verdict.outcome
+            elapsed = transport.now() - began
+            attempt += 1
+
+    def _settle_deactivation(
+        self, key_id: str | uuid.UUID, began: float | None = None
+    ) -> Done[ApiKeyResponse] | ApiKeysError:
+        began = self._transport.now() if began is None else began
+        verdict = self._settle(self._calls.deactivate(key_id), began)
+        if isinstance(verdict, ApiKeysError):
+            return verdict
+        if verdict.value is None:
+            confirmation = self._settle(self._calls.get(key_id), began)
+            if isinstance(confirmation, ApiKeysError):
+                return unconfirmed(confirmation)
+            record = confirmation.value
+        else:
+            record = verdict.value
+        if record.is_active:
+            return still_active(record, elapsed=self._transport.now() - began)
+        return Done(record)
+
+    def _deactivation(self, key_id: str) -> Deactivation:
+        verdict = self._settle_deactivation(key_id)
+        if isinstance(verdict, ApiKeysError):
+            return Deactivation(key_id, error=verdict)
+        return Deactivation(key_id, record=verdict.value)
+
+    def _create_or_undo(self, call: Call[CreatedKey], nonce: str) -> CreatedKey:
+        """Creates a key that bears a nonce; where it may have been made without our knowing its id, undoes that."""
+        settled = False
+        try:
+            verdict = self._settle(call)
+            settled = True
+        finally:
+            if not settled:
+                self._transport.finish(self._undo(nonce))
+        if isinstance(verdict, Done):
+            return verdict.value
+        if verdict.outcome in (Outcome.UNKNOWN, Outcome.APPLIED):
+            undo = self._undo(nonce)
+            verdict.args = (f"{verdict.args[0]} {undo}",)
+        raise verdict
+
+    def _undo(self, nonce: str) -> Undo:
+        """Ends the key that bears a nonce. Looks more than once: a commit can come after the answer was given up."""
+        undo = Undo(nonce)
+        began = self._transport.now()
+        for wait in UNDO_WAITS:
+            self._transport.sleep(wait)
+            listed = self._settle(self._calls.list(), began)
+            if isinstance(listed, ApiKeysError):
+                continue
+            undo.looked = True
+            undo.alive = [record.id for record in listed.value if bears(record.description, nonce)]
+            for key_id in undo.alive:
+                if not isinstance(self._settle_deactivation(key_id, began), ApiKeysError):
+                    undo.ended.append(key_id)
+            if undo.alive:
+                undo.alive = [key_id for key_id in undo.alive if key_id not in undo.ended]
+                break
+        return undo

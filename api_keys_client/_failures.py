@@ -1,0 +1,76 @@
+"""What a library's exception means, in our own words. Pure.
+
+A library's text may hold a URL with a password, headers or a body; ours holds none of them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+from api_keys_client._calls import Lost
+
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "the host name cannot be resolved"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
+    (http.client.IncompleteRead, "the answer was cut off"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the connection was closed while the request was sent"),
+    (http.client.HTTPException, "the answer is not HTTP"),
+)
+
+
+def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException], ...]) -> Lost:
+    """The value for an attempt that ended in an exception.
+
+    Args:
+        sent: whether a byte of the request left.
+        timeouts: the library's own exceptions for what took too long.
+    """
+    chain = [*_chain(error)]
+    for cause in chain:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Lost(sent, "certificate", f"the server's certificate does not verify: {cause.verify_message}")
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            reason = getattr(cause, "reason", None) or "handshake"
+            # An alert is the server's word on our certificate or protocol: it will say it again.
+            return Lost(
+                sent,
+                "certificate" if "ALERT" in reason else "connection",
+                f"TLS failed: {reason.replace('_', ' ').lower()}",
+            )
+    for cause in chain:
+        tunnel = _TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
+        if tunnel:
+            return Lost(sent, "connection", f"the proxy refused the connection with {tunnel[1]}")
+    for kind_of_error, words in _REASONS:
+        if any(isinstance(cause, kind_of_error) for cause in chain):
+            return Lost(sent, "connection", words)
+    if any(isinstance(cause, TimeoutError) for cause in chain):
+        return _late(sent)
+    for cause in chain:
+        if isinstance(cause, OSError) and cause.strerror:
+            return Lost(sent, "connection", cause.strerror.lower())
+    if any(isinstance(cause, timeouts) for cause in chain):
+        return _late(sent)
+    return Lost(sent, "connection", f"the connection failed ({type(error).__name__})")
+
+
+def _late(sent: bool) -> Lost:
+    return Lost(sent, "timeout", "no whole answer came in time" if sent else "no connection was made in time")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those behind it, nearest first."""
+    while error is not None:
+        yield error
+        for argument in error.args:
+            if isinstance(argument, BaseException):
+                yield argument
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,265 @@
+"""What one attempt meant. Pure: time and chance are passed in.
+
+From the call, what came back, the attempt's number and the time gone: the value, a wait before
+the next attempt, or the error. The table is in docs/guides/errors.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Generic, NamedTuple
+
+from api_keys_client._calls import Answer, ApiKeyResponse, Call, Lost, T, Undecodable
+from api_keys_client.errors import (
+    ApiConnectionError,
+    ApiKeysError,
+    ApiTimeoutError,
+    AuthenticationError,
+    InvalidRequestError,
+    KeyLimitReachedError,
+    KeyNotFoundError,
+    Outcome,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    UnexpectedResponseError,
+)
+from api_keys_client.settings import Settings
+
+BACKOFF_FIRST = 0.25
+BACKOFF_MOST = 8.0
+RETRY_AFTER_MOST = 60.0
+DETAIL_MOST = 1_000
+
+_REPLAYED = frozenset({408, 500, 502, 503, 504})
+_LIMIT_REACHED = "Maximum number of active keys reached"
+_SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
+
+
+class Done(Generic[T]):
+    """The call has its value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+class Again(NamedTuple):
+    """The call is to be tried again, after a wait in seconds."""
+
+    wait: float
+    outcome: Outcome | None
+    """The worst over the attempts so far."""
+
+
+class Deactivation(NamedTuple):
+    """What came of one id of `deactivate_many`: the record, or the error."""
+
+    key_id: str
+    record: ApiKeyResponse | None = None
+    error: ApiKeysError | None = None
+
+
+@dataclass(repr=False, eq=False)
+class _Finding:
+    """One attempt that did not give the value."""
+
+    error: type[ApiKeysError]
+    what: str
+    outcome: Outcome
+    replay: bool = False
+    asked_wait: float | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(
+    call: Call[T],
+    came: Answer | Lost,
+    *,
+    attempt: int,
+    elapsed: float,
+    settings: Settings,
+    chance: float,
+    worst: Outcome | None = None,
+) -> Done[T] | Again | ApiKeysError:
+    """What this attempt means for the call.
+
+    Args:
+        attempt: its number, from 1 on.
+        elapsed: seconds since the call began.
+        chance: a random number from 0 to 1, for the jitter.
+        worst: the outcome of the attempts before this one.
+    """
+    if isinstance(came, Lost):
+        finding = _lost(call, came)
+    elif 200 <= came.status < 300:
+        value = _undecodable_reason(came) or call.operation.decode(came, call.key_id)
+        if not isinstance(value, Undecodable):
+            return Done(value)
+        finding = _undecodable(call, came, value)
+    else:
+        finding = _refusal(call, came)
+
+    outcome = max(worst, finding.outcome, key=_SEVERITY.index) if call.operation.changes else None
+    if finding.replay and attempt < settings.max_attempts:
+        wait = finding.asked_wait
+        if wait is None:
+            wait = chance * min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** (attempt - 1))
+        if wait <= RETRY_AFTER_MOST and elapsed + wait < settings.deadline:
+            return Again(wait, outcome)
+    return _error(call, finding, attempt=attempt, elapsed=elapsed, outcome=outcome)
+
+
+def unconfirmed(failure: ApiKeysError) -> ApiKeysError:
+    """The error of a deactivation that was done, but whose reading back failed."""
+    what = f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}"
+    fields = {
+        **vars(failure),
+        "outcome": Outcome.APPLIED,
+        "next_step": "Get the key to see that it is inactive.",
+    }
+    return type(failure)(what, **fields)
+
+
+def still_active(record: ApiKeyResponse, *, elapsed: float) -> ApiKeysError:
+    """The error of a deactivation that was answered as done, while the record says that the key is active."""
+    return UnexpectedResponseError(
+        f"The server answered that key {record.id} is deactivated, but its record says that it is active.",
+        elapsed=elapsed,
+        outcome=Outcome.UNKNOWN,
+        key_id=record.id,
+        next_step="Get the key to see whether it is still active, and deactivate it again.",
+    )
+
+
+def _lost(call: Call[Any], lost: Lost) -> _Finding:
+    error: type[ApiKeysError] = ApiTimeoutError if lost.kind == "timeout" else ApiConnectionError
+    outcome = Outcome.UNKNOWN if lost.sent else Outcome.NOT_SENT
+    replay = lost.kind not in ("certificate", "closed") and (call.operation.replayable or not lost.sent)
+    finding = _Finding(error, lost.reason, outcome, replay)
+    if lost.kind == "closed":
+        finding.fields["next_step"] = "Keep the client open while calls are in flight."
+    return finding
+
+
+def _undecodable_reason(answer: Answer) -> Undecodable | None:
+    return None if answer.problem is None else Undecodable(answer.problem)
+
+
+def _undecodable(call: Call[Any], answer: Answer, found: Undecodable) -> _Finding:
+    what = f"the server answered {answer.status} with what is no answer of this API ({found.reason})"
+    if found.key_id is None:
+        return _Finding(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
+    return _Finding(
+        UnexpectedResponseError,
+        f"the server created key {found.key_id}, but answered {answer.status} with {found.reason}",
+        Outcome.APPLIED,
+        fields={
+            "status": answer.status,
+            "key_id": found.key_id,
+            "next_step": "Deactivate that key: its secret cannot be had any more.",
+        },
+    )
+
+
+def _refusal(call: Call[Any], answer: Answer) -> _Finding:
+    status = answer.status
+    detail = _detail(answer)
+    error: type[ApiKeysError] = UnexpectedResponseError
+    outcome = Outcome.REJECTED
+    fields: dict[str, Any] = {"status": status, "detail": detail}
+    replay, asked_wait = False, None
+    if status == 401:
+        error = AuthenticationError
+    elif status == 403:
+        error = PermissionDeniedError
+    elif status == 404 and call.key_id is not None:
+        error = KeyNotFoundError
+        fields["key_id"] = call.key_id
+    elif status in (400, 422):
+        error = KeyLimitReachedError if detail == _LIMIT_REACHED else InvalidRequestError
+    elif status == 429:
+        error, replay, asked_wait = RateLimitedError, True, _retry_after(answer)
+        fields["retry_after"] = asked_wait
+    elif status >= 500 or status == 408:
+        error, outcome = ServerError, Outcome.UNKNOWN
+        replay, asked_wait = status in _REPLAYED and call.operation.replayable, _retry_after(answer)
+    what = f"the server answered {status}{_phrase(status)}"
+    return _Finding(error, f"{what}: {detail}" if detail else what, outcome, replay, asked_wait, fields)
+
+
+def _error(
+    call: Call[Any], finding: _Finding, *, attempt: int, elapsed: float, outcome: Outcome | None
+) -> ApiKeysError:
+    kind, fields = finding.error, finding.fields
+    operation = call.operation
+    if not operation.replayable and outcome is Outcome.UNKNOWN:
+        kind = OutcomeUnknownError
+        fields = {"status": fields.get("status"), "detail": fields.get("detail"), "reason": finding.what}
+    what = f"{operation.name}: {finding.what} (attempt {attempt}, {elapsed:.1f} s)."
+    return kind(
+        f"{what} {_meaning(operation.name, outcome)}".rstrip(),
+        attempts=attempt,
+        elapsed=elapsed,
+        retryable=finding.replay,
+        outcome=outcome,
+        **{"key_id": call.key_id, **fields},
+    )
+
+
+def _meaning(operation: str, outcome: Outcome | None) -> str:
+    if outcome is Outcome.UNKNOWN:
+        if operation == "create":
+            return "A key may have been created; its secret is lost."
+        return "The key may be deactivated or still active."
+    if outcome in (Outcome.NOT_SENT, Outcome.REJECTED):
+        return "No key was changed."
+    return ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _detail(answer: Answer) -> str | None:
+    """The server's words: a string, or FastAPI's list of faults without the caller's input."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    detail = body.get("detail") if isinstance(body, dict) else None
+    if isinstance(detail, list):
+        detail = "; ".join(_fault(item) for item in detail[:10] if isinstance(item, dict))
+    if not isinstance(detail, str) or not detail:
+        return None
+    if answer.token:
+        detail = detail.replace(answer.token, "[token]")
+    printable = "".join(character if character.isprintable() else " " for character in detail[: DETAIL_MOST + 1])
+    return printable if len(printable) <= DETAIL_MOST else printable[: DETAIL_MOST - 1] + "…"
+
+
+def _fault(item: dict[str, Any]) -> str:
+    place = item.get("loc")
+    where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
+    return f"{where}: {item.get('msg', '')}".strip(": ")
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
+    text = (answer.retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:10])
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - answer.received_at
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

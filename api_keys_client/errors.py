@@ -1,0 +1,184 @@
+"""What can go wrong, as a tree.
+
+ApiKeysError
+├── ConfigurationError          a setting is wrong; nothing was sent (a ValueError too)
+├── ApiConnectionError          the server could not be reached, or the connection broke
+│   └── ApiTimeoutError         it took too long
+├── AuthenticationError         401
+├── PermissionDeniedError       403
+├── KeyNotFoundError            404 for an id
+├── InvalidRequestError         400 or 422, or an argument refused before it was sent (a ValueError too)
+├── KeyLimitReachedError        400: as many active keys as the server allows
+├── RateLimitedError            429
+├── ServerError                 5xx and 408
+├── UnexpectedResponseError     an answer that this API does not give
+└── OutcomeUnknownError         a create that may have happened: always this, and only then
+
+All of them pickle, so that a process pool hands them back whole.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = [
+    "ApiConnectionError",
+    "ApiKeysError",
+    "ApiTimeoutError",
+    "AuthenticationError",
+    "ConfigurationError",
+    "InvalidRequestError",
+    "KeyLimitReachedError",
+    "KeyNotFoundError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "ServerError",
+    "UnexpectedResponseError",
+]
+
+
+class Outcome(str, Enum):
+    """What a failed call that changes something did to the caller's keys."""
+
+    NOT_SENT = "not_sent"
+    """No byte of the request left: nothing changed."""
+    REJECTED = "rejected"
+    """The server refused it: nothing changed."""
+    APPLIED = "applied"
+    """The server did it, although the call failed afterwards."""
+    UNKNOWN = "unknown"
+    """It may have been done or not."""
+
+    __str__ = str.__str__
+
+
+class ApiKeysError(Exception):
+    """Root of all errors of this package.
+
+    Attributes:
+        status: HTTP status (int) of the last answer; None if there was none.
+        detail: the server's own words (str, at most 1,000 characters); None if it gave none.
+        attempts: requests tried (int); 0 if the call was refused before the first.
+        elapsed: seconds (float) from the start of the call.
+        retryable: whether the same call may succeed later without changing anything else.
+        outcome: what became of a call that changes something; None for one that only reads.
+        key_id: id (str) of the key that the error is about; None where there is none.
+        next_step: what to do about it, one sentence (str).
+    """
+
+    next_step = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        detail: str | None = None,
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        retryable: bool = False,
+        outcome: Outcome | None = None,
+        key_id: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.detail = detail
+        self.attempts = attempts
+        self.elapsed = elapsed
+        self.retryable = retryable
+        self.outcome = outcome
+        self.key_id = key_id
+        if next_step is not None:
+            self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} {self.next_step}".rstrip()
+
+
+class ConfigurationError(ApiKeysError, ValueError):
+    """A setting of the client is missing or wrong. Nothing was sent."""
+
+
+class ApiConnectionError(ApiKeysError):
+    """The server could not be reached, or the connection broke before the whole answer was there."""
+
+    next_step = "Check the base URL, the network and the proxy, then call again."
+
+
+class ApiTimeoutError(ApiConnectionError):
+    """The server could not be reached, or did not answer, within the time allowed."""
+
+    next_step = "Check that the server is up, or allow more time with timeout= and deadline=."
+
+
+class AuthenticationError(ApiKeysError):
+    """401: the token was not accepted."""
+
+    next_step = "Give the engine's admin key as token= or API_KEYS_TOKEN: keys minted here are not let in."
+
+
+class PermissionDeniedError(ApiKeysError):
+    """403: the token is valid, but not for this."""
+
+    next_step = "Use a token that may manage API keys."
+
+
+class KeyNotFoundError(ApiKeysError):
+    """404: the server knows no key with this id."""
+
+    next_step = "Check the id and the base URL; a deactivated key would still be found."
+
+
+class InvalidRequestError(ApiKeysError, ValueError):
+    """400 or 422, or an argument that was refused before it was sent (then `status` is None)."""
+
+    next_step = "Correct the request; the same one will be refused again."
+
+
+class KeyLimitReachedError(ApiKeysError):
+    """400: the server has as many active keys as its setting allows."""
+
+    next_step = "Deactivate keys that are no longer needed, or ask for a higher limit."
+
+
+class RateLimitedError(ApiKeysError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after: seconds (float) that the server asked to wait; None if it named none.
+    """
+
+    next_step = "Wait, then call again."
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **fields: object) -> None:
+        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
+        self.retry_after = retry_after
+
+
+class ServerError(ApiKeysError):
+    """The server failed (5xx), or gave up waiting for the request (408)."""
+
+    next_step = "Look at the server's log, then call again."
+
+
+class UnexpectedResponseError(ApiKeysError):
+    """The answer is not one that this API gives: often a proxy's, or another service's at this address."""
+
+    next_step = "Check that the base URL is that of a GenAI Engine."
+
+
+class OutcomeUnknownError(ApiKeysError):
+    """A create that may have made a key, whose secret is then lost.
+
+    Attributes:
+        reason: what happened instead of a whole answer (str).
+    """
+
+    next_step = "List the keys and deactivate the one that this call may have made before creating again."
+
+    def __init__(self, message: str, *, reason: str = "", **fields: object) -> None:
+        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
+        self.reason = reason
