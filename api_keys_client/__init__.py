@@ -8,22 +8,12 @@ __version__ = "0.1.0"
 # A type checker takes any name TYPE_CHECKING for true; importing it would double the cost of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from api_keys_client._calls import (
-        UNSET as UNSET,
-    )
-    from api_keys_client._calls import (
-        ApiKeyResponse as ApiKeyResponse,
-    )
-    from api_keys_client._calls import (
-        CreatedKey as CreatedKey,
-    )
-    from api_keys_client._calls import (
-        Role as Role,
-    )
-    from api_keys_client._calls import (
-        key_id_from_secret as key_id_from_secret,
-    )
+    from api_keys_client._arguments import UNSET as UNSET
+    from api_keys_client._arguments import key_id_from_secret as key_id_from_secret
+    from api_keys_client._calls import CreatedKey as CreatedKey
     from api_keys_client._client import ApiKeysClient as ApiKeysClient
+    from api_keys_client._contract import ApiKeyResponse as ApiKeyResponse
+    from api_keys_client._contract import Role as Role
     from api_keys_client._outcome import Deactivation as Deactivation
     from api_keys_client.errors import (
         ApiConnectionError as ApiConnectionError,
@@ -70,7 +60,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ApiConnectionError": "errors",
-    "ApiKeyResponse": "_calls",
+    "ApiKeyResponse": "_contract",
     "ApiKeysClient": "_client",
     "ApiKeysError": "errors",
     "ApiTimeoutError": "errors",
@@ -85,11 +75,11 @@ _HOME = {
     "OutcomeUnknownError": "errors",
     "PermissionDeniedError": "errors",
     "RateLimitedError": "errors",
-    "Role": "_calls",
+    "Role": "_contract",
     "ServerError": "errors",
-    "UNSET": "_calls",
+    "UNSET": "_arguments",
     "UnexpectedResponseError": "errors",
-    "key_id_from_secret": "_calls",
+    "key_id_from_secret": "_arguments",
 }
 
 

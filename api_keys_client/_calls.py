@@ -6,49 +6,27 @@ pydantic straight into the generated models.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-import _generated
-from api_keys_client import __version__
-from api_keys_client.errors import InvalidRequestError, Outcome
-from api_keys_client.settings import Settings
-
-if getattr(_generated, "__distribution__", None) != "api-keys-client" or _generated.__version__ != __version__:
-    raise ImportError(
-        f"the package _generated at {_generated.__path__[0]} is not the one of api-keys-client {__version__}: "
-        "another distribution with a package of that name shadows or overwrote it. "
-        "Install api-keys-client again, in an environment without the other one.",
-        name="_generated",
-    )
+from api_keys_client._arguments import (
+    UNSET,
+    Description,
+    Roles,
+    canonical_id,
+    checked_description,
+    checked_roles,
+    uuid_in,
+)
+from api_keys_client._contract import ApiClient, ApiKeyResponse, APIKeysApi, Configuration, NewApiKeyRequest
+from api_keys_client.settings import SecretHeaders, Settings
 
 T = TypeVar("T")
-
-Role = _generated.APIKeysRolesEnum
-ApiKeyResponse = _generated.ApiKeyResponse
-
-
-class Unset(Enum):
-    """The type of `UNSET`, for annotations."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return self.value
-
-
-UNSET: Final = Unset.UNSET
-"""Leaves a field out of the request, so that the server's default holds; None is sent as null."""
-
-Roles: TypeAlias = "Iterable[Role | str] | Literal[Unset.UNSET] | None"
-Description: TypeAlias = "str | Literal[Unset.UNSET] | None"
 
 
 class CreatedKey(ApiKeyResponse):
@@ -69,7 +47,7 @@ class Answer:
 
     __slots__ = ("body", "problem", "received_at", "retry_after", "status", "token")
 
-    def __init__(self, status: int, body: bytes = b"", *, retry_after: str | None = None) -> None:
+    def __init__(self, status: int, body: bytes = b"", retry_after: str | None = None) -> None:
         self.status = status
         self.body = body
         self.retry_after = retry_after
@@ -105,7 +83,7 @@ class Operation(Generic[T]):
     method: str
     path: str
     target: str
-    headers: Mapping[str, str]
+    headers: SecretHeaders
     decode: Callable[[Answer, str | None], T | Undecodable]
     replayable: bool
     changes: bool
@@ -128,7 +106,7 @@ class Calls:
 
     def __init__(self, settings: Settings) -> None:
         # The serializers are private to the generated class, and untyped.
-        api: Any = _generated.APIKeysApi(_generated.ApiClient(configuration(settings)))
+        api: Any = APIKeysApi(ApiClient(configuration(settings)))
         id_example = str(uuid.UUID(int=0))
         path_start = len(str(settings.base_url))
         # What is sent begins at the base URL's own path.
@@ -151,7 +129,7 @@ class Calls:
                 method=method,
                 path=url[path_start:].replace(id_example, "{api_key_id}"),
                 target=url[target_start:].replace(id_example, ""),
-                headers=headers,
+                headers=SecretHeaders({**headers, **settings.headers}),
                 decode=decode,
                 replayable=replayable,
                 changes=changes,
@@ -184,10 +162,10 @@ class Calls:
         """Raises InvalidRequestError for a description or a role that the server would not take."""
         fields: dict[str, Any] = {}
         if description is not UNSET:
-            fields["description"] = _checked_description(description)
+            fields["description"] = checked_description(description)
         if roles is not UNSET:
-            fields["roles"] = _checked_roles(roles)
-        body = _generated.NewApiKeyRequest(**fields).model_dump_json(by_alias=True, exclude_unset=True)
+            fields["roles"] = checked_roles(roles)
+        body = NewApiKeyRequest(**fields).model_dump_json(by_alias=True, exclude_unset=True)
         return Call(self._create, body.encode())
 
     def list(self) -> Call[list[ApiKeyResponse]]:
@@ -202,86 +180,13 @@ class Calls:
         return Call(self._deactivate, key_id=canonical_id(key_id))
 
 
-def configuration(settings: Settings) -> _generated.Configuration:
+def configuration(settings: Settings) -> Configuration:
     """The generated client's settings, without the token: that is asked for on each call."""
-    made = _generated.Configuration(host=str(settings.base_url), no_proxy="")
+    made = Configuration(host=str(settings.base_url), no_proxy="")
     # Assigned, not passed: for what is None the constructor looks at the environment.
     made.proxy = settings.proxy and settings.proxy.url
     made.proxy_headers = settings.proxy and settings.proxy.headers
     return made
-
-
-def canonical_id(key_id: str | uuid.UUID) -> str:
-    """The id as the server writes it, lower case with dashes.
-
-    Raises:
-        InvalidRequestError: it is neither a UUID nor a string that is one in the usual form.
-    """
-    canonical = _uuid_in(key_id)
-    if canonical is None:
-        # The value stays out of the text: what is given by mistake may be a secret.
-        raise refused(f"The id of a key is a UUID; this {type(key_id).__name__} is none.")
-    return canonical
-
-
-def key_id_from_secret(secret: str | SecretStr) -> str | None:
-    """The id (str) inside an engine's secret, or None where there is none to be read.
-
-    An engine's secret is base64 of `<id>:<random>`: seen, not documented. Anyone can write such a string about
-    a key that isn't theirs, so show the record before acting on it.
-    """
-    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
-    try:
-        decoded = base64.b64decode(text, validate=True).decode("ascii")
-    except (binascii.Error, ValueError, TypeError):
-        return None
-    key_id, colon, rest = decoded.partition(":")
-    return _uuid_in(key_id) if colon and rest else None
-
-
-def refused(message: str) -> InvalidRequestError:
-    """The error for an argument that is refused before anything is sent."""
-    return InvalidRequestError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent; correct the argument.")
-
-
-def _uuid_in(value: object) -> str | None:
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if not isinstance(value, str):
-        return None
-    try:
-        canonical = str(uuid.UUID(value))
-    except ValueError:
-        return None
-    # uuid.UUID also takes braces, URNs, missing dashes and digits of other scripts.
-    return canonical if canonical == value.lower() else None
-
-
-def _checked_description(description: object) -> str | None:
-    if description is None:
-        return None
-    if not isinstance(description, str):
-        raise refused(f"A description is a string or None, not {type(description).__name__}.")
-    if "\0" in description or any("\ud800" <= character <= "\udfff" for character in description):
-        raise refused("A description holds no NUL and no lone surrogate: neither can be stored.")
-    return description
-
-
-def _checked_roles(roles: Iterable[Role | str] | None) -> list[Role] | None:
-    if roles is None:
-        return None
-    if isinstance(roles, (str, bytes)) or not isinstance(roles, Iterable):
-        raise refused(f"Roles are a list of roles or None, not {type(roles).__name__}.")
-    accepted: list[Role] = []
-    for role in roles:
-        try:
-            accepted.append(Role(role))
-        except ValueError:
-            break
-    else:
-        return accepted
-    known = ", ".join(role.value for role in Role)
-    raise refused(f"{role!r:.60} is not a role that a key can be created with: {known}.")
 
 
 _validate_record = ApiKeyResponse.__pydantic_validator__.validate_json
@@ -314,10 +219,11 @@ def _decode_created(answer: Answer, _: str | None) -> CreatedKey | Undecodable:
     else:
         return created
     try:
-        record: ApiKeyResponse = _validate_record(answer.body)
-    except ValidationError:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
         return Undecodable(problem)
-    return Undecodable("a record without a usable secret", record.id)
+    key_id = uuid_in(body.get("id")) if isinstance(body, dict) else None
+    return Undecodable(problem, key_id)
 
 
 def _decode_deactivated(answer: Answer, key_id: str | None) -> ApiKeyResponse | Undecodable | None:

@@ -1,35 +1,25 @@
-"""ApiKeysClient: the operations, the loop of attempts, and what is built of them."""
+"""ApiKeysClient: the operations as a user calls them."""
 
 from __future__ import annotations
 
 import builtins
-import logging
 import ssl
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from typing_extensions import Self
 
-from _generated import APIKeysApi
-from api_keys_client._calls import (
-    UNSET,
-    ApiKeyResponse,
-    Call,
-    Calls,
-    CreatedKey,
-    Description,
-    Role,
-    Roles,
-    canonical_id,
-    refused,
-)
-from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
+from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
+from api_keys_client._attempts import Attempts
+from api_keys_client._calls import Calls, CreatedKey
+from api_keys_client._contract import ApiKeyResponse, APIKeysApi, Role
+from api_keys_client._outcome import Deactivation
 from api_keys_client._transport import Transport
-from api_keys_client.errors import ApiKeysError, Outcome
-from api_keys_client.rotation import UNDO_WAITS, Undo, bears, temporary_mark, unmarked
+from api_keys_client.errors import ApiKeysError
+from api_keys_client.rotation import temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_ATTEMPTS,
@@ -38,12 +28,7 @@ from api_keys_client.settings import (
     Timeout,
     Token,
     check,
-    override,
 )
-
-T = TypeVar("T")
-
-_log = logging.getLogger("api_keys_client")
 
 
 class ApiKeysClient:
@@ -85,9 +70,8 @@ class ApiKeysClient:
         given = Given(base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http)
         # Gone from this frame before anything can raise: a traceback may show locals.
         del base_url, token, headers, proxy
-        self._settings = check(given)
-        self._calls = Calls(self._settings)
-        self._transport = Transport(self._settings)
+        settings = check(given)
+        self._attempts = Attempts(Transport(settings), settings, Calls(settings))
         self._owns_transport = True
 
     def with_options(
@@ -110,16 +94,16 @@ class ApiKeysClient:
         given = Given(None, token, timeout, deadline, max_attempts, headers)
         del token, headers
         view = object.__new__(type(self))
-        view._settings = override(self._settings, given)
-        view._calls = self._calls
-        view._transport = self._transport
+        mine = self._attempts
+        settings = check(given, mine.settings)
+        view._attempts = Attempts(mine.transport, settings, Calls(settings) if given.headers else mine.calls)
         view._owns_transport = False
         return view
 
     def close(self) -> None:
         """Closes the connections; calls in flight end with an ApiConnectionError. Closing twice is fine."""
         if self._owns_transport:
-            self._transport.close()
+            self._attempts.transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +114,7 @@ class ApiKeysClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._settings.base_url}>"
+        return f"<{type(self).__name__} {self._attempts.settings.base_url}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
@@ -149,7 +133,7 @@ class ApiKeysClient:
             InvalidRequestError: a description or role that cannot be.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        return self._run(self._calls.create(description, roles))
+        return self._attempts.run(self._attempts.calls.create(description, roles))
 
     def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:
         """The active keys, in no particular order, without their secrets.
@@ -161,7 +145,7 @@ class ApiKeysClient:
         Raises:
             ApiKeysError: see `api_keys_client.errors`.
         """
-        records = self._run(self._calls.list())
+        records = self._attempts.run(self._attempts.calls.list())
         if description is not None:
             records = [record for record in records if unmarked(record.description) == description]
         if role is not None:
@@ -179,7 +163,7 @@ class ApiKeysClient:
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        return self._run(self._calls.get(key_id))
+        return self._attempts.run(self._attempts.calls.get(key_id))
 
     def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
         """Deactivates a key for good and gives its record, which says that it is inactive.
@@ -191,7 +175,7 @@ class ApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        verdict = self._settle_deactivation(key_id)
+        verdict = self._attempts.deactivate(canonical_id(key_id))
         if isinstance(verdict, ApiKeysError):
             raise verdict
         return verdict.value
@@ -218,7 +202,7 @@ class ApiKeysClient:
         if isinstance(key_ids, (str, bytes)):
             raise refused("Many ids are a list of ids: this is a single string.")
         canonical = [canonical_id(key_id) for key_id in key_ids]
-        return self._transport.fan_out(self._deactivation, canonical, bound=bound, done=done)
+        return self._attempts.transport.fan_out(self._attempts.deactivation, canonical, bound=bound, done=done)
 
     @contextmanager
     def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> Iterator[CreatedKey]:
@@ -230,12 +214,13 @@ class ApiKeysClient:
         Raises:
             ApiKeysError: the key could not be made, or not be deactivated.
         """
-        nonce = self._transport.nonce()
-        created = self._create_or_undo(self._calls.create(temporary_mark(description, nonce), roles), nonce)
+        attempts = self._attempts
+        nonce = attempts.transport.nonce()
+        created = attempts.create_or_undo(attempts.calls.create(temporary_mark(description, nonce), roles), nonce)
         try:
             yield created
         finally:
-            self._transport.finish(self.deactivate(created.id))
+            attempts.transport.finish(self.deactivate(created.id))
 
     @property
     def generated(self) -> APIKeysApi:
@@ -245,108 +230,4 @@ class ApiKeysClient:
         no deadline over a whole answer that drips, no outcomes, and the generated exceptions and their texts hold
         headers and bodies, secrets among them.
         """
-        return self._transport.generated(self._settings)
-
-    def _run(self, call: Call[T]) -> T:
-        verdict = self._settle(call)
-        if isinstance(verdict, ApiKeysError):
-            raise verdict
-        return verdict.value
-
-    def _settle(self, call: Call[T], began: float | None = None) -> Done[T] | ApiKeysError:
-        """The loop of attempts. Errors are returned, so that callers can act on them outside of an `except`."""
-        transport, settings, operation = self._transport, self._settings, call.operation
-        began = transport.now() if began is None else began
-        elapsed = transport.now() - began
-        worst: Outcome | None = None
-        attempt = 1
-        while True:
-            # A call that goes on after another's time is up still gets to fail as a timeout.
-            remaining = max(settings.deadline - elapsed, 0.001)
-            came = transport.send(call, settings=settings, remaining=remaining)
-            before, elapsed = elapsed, transport.now() - began
-            if _log.isEnabledFor(logging.DEBUG):
-                status = getattr(came, "status", None) or getattr(came, "reason", "")
-                milliseconds = 1000 * (elapsed - before)
-                _log.debug(
-                    "%s %s %s %.0f ms attempt %d",
-                    operation.method,
-                    operation.path,
-                    status,
-                    milliseconds,
-                    attempt,
-                )
-            verdict = judge(
-                call,
-                came,
-                attempt=attempt,
-                elapsed=elapsed,
-                settings=settings,
-                chance=transport.chance(),
-                worst=worst,
-            )
-            if not isinstance(verdict, Again):
-                return verdict
-            transport.sleep(verdict.wait)
-            worst = verdict.outcome
-            elapsed = transport.now() - began
-            attempt += 1
-
-    def _settle_deactivation(
-        self, key_id: str | uuid.UUID, began: float | None = None
-    ) -> Done[ApiKeyResponse] | ApiKeysError:
-        began = self._transport.now() if began is None else began
-        verdict = self._settle(self._calls.deactivate(key_id), began)
-        if isinstance(verdict, ApiKeysError):
-            return verdict
-        if verdict.value is None:
-            confirmation = self._settle(self._calls.get(key_id), began)
-            if isinstance(confirmation, ApiKeysError):
-                return unconfirmed(confirmation)
-            record = confirmation.value
-        else:
-            record = verdict.value
-        if record.is_active:
-            return still_active(record, elapsed=self._transport.now() - began)
-        return Done(record)
-
-    def _deactivation(self, key_id: str) -> Deactivation:
-        verdict = self._settle_deactivation(key_id)
-        if isinstance(verdict, ApiKeysError):
-            return Deactivation(key_id, error=verdict)
-        return Deactivation(key_id, record=verdict.value)
-
-    def _create_or_undo(self, call: Call[CreatedKey], nonce: str) -> CreatedKey:
-        """Creates a key that bears a nonce; where it may have been made without our knowing its id, undoes that."""
-        settled = False
-        try:
-            verdict = self._settle(call)
-            settled = True
-        finally:
-            if not settled:
-                self._transport.finish(self._undo(nonce))
-        if isinstance(verdict, Done):
-            return verdict.value
-        if verdict.outcome in (Outcome.UNKNOWN, Outcome.APPLIED):
-            undo = self._undo(nonce)
-            verdict.args = (f"{verdict.args[0]} {undo}",)
-        raise verdict
-
-    def _undo(self, nonce: str) -> Undo:
-        """Ends the key that bears a nonce. Looks more than once: a commit can come after the answer was given up."""
-        undo = Undo(nonce)
-        began = self._transport.now()
-        for wait in UNDO_WAITS:
-            self._transport.sleep(wait)
-            listed = self._settle(self._calls.list(), began)
-            if isinstance(listed, ApiKeysError):
-                continue
-            undo.looked = True
-            undo.alive = [record.id for record in listed.value if bears(record.description, nonce)]
-            for key_id in undo.alive:
-                if not isinstance(self._settle_deactivation(key_id, began), ApiKeysError):
-                    undo.ended.append(key_id)
-            if undo.alive:
-                undo.alive = [key_id for key_id in undo.alive if key_id not in undo.ended]
-                break
-        return undo
+        return self._attempts.transport.generated(self._attempts.settings)

@@ -13,7 +13,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple
 
-from api_keys_client._calls import Answer, ApiKeyResponse, Call, Lost, T, Undecodable
+from api_keys_client._calls import Answer, Call, Lost, T, Undecodable
+from api_keys_client._contract import ApiKeyResponse
 from api_keys_client.errors import (
     ApiConnectionError,
     ApiKeysError,
@@ -99,7 +100,7 @@ def judge(
     if isinstance(came, Lost):
         finding = _lost(call, came)
     elif 200 <= came.status < 300:
-        value = _undecodable_reason(came) or call.operation.decode(came, call.key_id)
+        value = Undecodable(came.problem) if came.problem else call.operation.decode(came, call.key_id)
         if not isinstance(value, Undecodable):
             return Done(value)
         finding = _undecodable(call, came, value)
@@ -148,17 +149,13 @@ def _lost(call: Call[Any], lost: Lost) -> _Finding:
     return finding
 
 
-def _undecodable_reason(answer: Answer) -> Undecodable | None:
-    return None if answer.problem is None else Undecodable(answer.problem)
-
-
 def _undecodable(call: Call[Any], answer: Answer, found: Undecodable) -> _Finding:
     what = f"the server answered {answer.status} with what is no answer of this API ({found.reason})"
     if found.key_id is None:
         return _Finding(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
     return _Finding(
         UnexpectedResponseError,
-        f"the server created key {found.key_id}, but answered {answer.status} with {found.reason}",
+        f"the server created key {found.key_id}, but its answer cannot be used ({found.reason})",
         Outcome.APPLIED,
         fields={
             "status": answer.status,

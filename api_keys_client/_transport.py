@@ -6,7 +6,6 @@ with the token in their frames and contexts, along.
 
 from __future__ import annotations
 
-import http.client
 import io
 import os
 import random
@@ -15,15 +14,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from _generated import ApiClient, APIKeysApi
-from _generated.rest import RESTClientObject
 from api_keys_client._calls import Answer, Call, Lost, configuration
+from api_keys_client._connections import Attempt, Pool, PoolTLS, current
+from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import lost
 from api_keys_client.errors import ApiConnectionError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
@@ -32,116 +29,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 POOL_SIZE = 20
-FRESH_FOR = 1.0
-"""Seconds for which an idle connection is trusted with a create: the engine closes its own after about two."""
 ANSWER_MOST = 32 * 1024 * 1024
 ERROR_MOST = 64 * 1024
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
 _NO_RETRIES = urllib3.Retry(total=False, redirect=False)
-
-
-class _Attempt:
-    """What one attempt needs to tell its connection, and to know of it."""
-
-    __slots__ = ("closed", "connection", "fresh", "sent")
-
-    def __init__(self, fresh: bool, closed: threading.Event) -> None:
-        self.fresh = fresh
-        self.closed = closed
-        self.sent = False
-        self.connection: HTTPConnection | None = None
-
-
-class _Current(threading.local):
-    attempt: _Attempt | None = None
-
-
-# The pool chooses the connection deep inside urlopen, in the same thread: this is how the two meet.
-_current = _Current()
-
-
-class _BoundedReader(io.RawIOBase):
-    """Reads a socket until one moment for the whole answer: urllib3's own timeout begins anew with each byte."""
-
-    def __init__(self, sock: socket.socket, answer_by: float) -> None:
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self._answer_by = answer_by
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What http.client calls on what it takes for the socket."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        remaining = self._answer_by - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self._sock.settimeout(remaining)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class _Watched(HTTPConnection):
-    """A connection that knows whether a byte of the request left, and when the whole answer is due."""
-
-    # Not the class's own: a program that sets http.client's debug level would print the token.
-    debuglevel = 0
-    _idle_since = 0.0
-    _answer_by = 0.0
-
-    @property
-    def is_connected(self) -> bool:
-        attempt = _current.attempt
-        if attempt and attempt.fresh and time.monotonic() - self._idle_since > FRESH_FOR:
-            return False
-        return super().is_connected
-
-    def connect(self) -> None:
-        self._answer_by = time.monotonic() + cast("float", self.timeout)
-        super().connect()
-
-    def endheaders(self, *args: Any, **options: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        attempt = _current.attempt
-        if attempt:
-            attempt.connection = self
-            if attempt.closed.is_set():
-                raise ConnectionAbortedError
-            attempt.sent = True
-        super().endheaders(*args, **options)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
-        now = self._idle_since = time.monotonic()
-        self._answer_by = now + cast("float", self.timeout)
-        return super().getresponse()
-
-    def response_class(  # type: ignore[override]  # http.client only ever calls it
-        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None
-    ) -> http.client.HTTPResponse:
-        reader = cast("socket.socket", _BoundedReader(sock, self._answer_by))
-        return http.client.HTTPResponse(reader, debuglevel, method)
-
-
-# urllib3 describes its connections by protocols that its own classes don't match to the letter.
-class _WatchedTLS(_Watched, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
-
-
-class _PoolTLS(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTLS  # pyright: ignore[reportAssignmentType]
 
 
 class Transport:
@@ -155,9 +47,9 @@ class Transport:
     def _open(self) -> None:
         settings = self._settings
         self._process = os.getpid()
-        self._in_flight: set[_Attempt] = set()
-        manager = RESTClientObject(configuration(settings)).pool_manager
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTLS}
+        self._in_flight: set[Attempt] = set()
+        manager = ApiClient(configuration(settings)).rest_client.pool_manager
+        manager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}
         manager.connection_pool_kw.update(block=True, maxsize=POOL_SIZE)
         base_url = settings.base_url
         if base_url.scheme == "https":
@@ -190,14 +82,13 @@ class Transport:
         """
         operation = call.operation
         headers = SecretHeaders(operation.headers)
-        headers.update(settings.headers)
         headers["Authorization"] = settings.bearer.header()
         if self._closed.is_set():
             return _closed_before
         if os.getpid() != self._process:
             self._open()
-        previous = _current.attempt
-        attempt = _current.attempt = _Attempt(not operation.replayable, self._closed)
+        previous = current.attempt
+        attempt = current.attempt = Attempt(not operation.replayable, self._closed)
         self._in_flight.add(attempt)
         try:
             response = self._pool.urlopen(
@@ -208,10 +99,8 @@ class Transport:
                 retries=_NO_RETRIES,
                 redirect=False,
                 assert_same_host=False,
-                timeout=urllib3.Timeout(
-                    total=remaining, connect=settings.connect_timeout, read=settings.answer_timeout
-                ),
-                pool_timeout=cast("int", remaining),
+                timeout=_timeout(settings, remaining),
+                pool_timeout=remaining,  # type: ignore[arg-type]  # its queue takes a float
                 preload_content=False,
                 decode_content=False,
             )
@@ -220,7 +109,7 @@ class Transport:
             failure = lost(error, sent=attempt.sent, timeouts=_TIMEOUTS)
         finally:
             self._in_flight.discard(attempt)
-            _current.attempt = previous
+            current.attempt = previous
         if self._closed.is_set():
             return Lost(attempt.sent, "closed", "the client was closed while the call was in flight")
         return failure
@@ -309,9 +198,7 @@ class _Guarded:
     def request(self, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
         settings = self._settings
         if options.get("timeout") is None:
-            options["timeout"] = urllib3.Timeout(
-                total=settings.deadline, connect=settings.connect_timeout, read=settings.answer_timeout
-            )
+            options["timeout"] = _timeout(settings, settings.deadline)
         options["headers"] = SecretHeaders(options.get("headers") or {})
         options["headers"].update(settings.headers)
         options["headers"]["Authorization"] = settings.bearer.header()
@@ -319,6 +206,11 @@ class _Guarded:
 
     def clear(self) -> None:
         """The connections are the client's to close."""
+
+
+def _timeout(settings: Settings, remaining: float) -> urllib3.Timeout:
+    connect, answer = settings.connect_timeout, settings.answer_timeout
+    return urllib3.Timeout(None if remaining > connect + answer else remaining, connect, answer)
 
 
 _closed_before = Lost(False, "closed", "the client is closed")
@@ -333,11 +225,12 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
         response.close()
         response.release_conn()
         return Lost(True, "connection", f"the server answered {status} and no more")
-    answer = Answer(status, retry_after=got.get("Retry-After"))
+    answer = Answer(status)
     success = status < 300
     if not success:
-        answer.token = headers["Authorization"].partition(" ")[2]
+        answer.retry_after = got.get("Retry-After")
         answer.received_at = time.time()
+        answer.token = headers["Authorization"].partition(" ")[2]
     try:
         complete = _read(response, answer, ANSWER_MOST if success else ERROR_MOST)
     except Exception:
@@ -351,7 +244,7 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
         response.release_conn()
     if success and not complete:
         answer.problem = f"more than {ANSWER_MOST // 1024 // 1024} MiB"
-    elif success and got.get("Content-Encoding", "identity") != "identity":
+    elif success and "Content-Encoding" in got:
         answer.problem = "compressed, which was not asked for"
     return answer
 
@@ -359,7 +252,8 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
 def _read(response: urllib3.BaseHTTPResponse, answer: Answer, most: int) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
     body = io.BytesIO()
-    while body.write(response.read(most + 1 - body.tell(), decode_content=False)):
+    while not response.closed:
+        body.write(response.read(most + 1 - body.tell(), decode_content=False))
         if body.tell() > most:
             return False
     answer.body = body.getvalue()

@@ -46,3 +46,9 @@ class Undo:
             return f"Key {', '.join(self.ended)} was made and has been deactivated."
         seen = "No such key was seen" if self.looked else "The keys could not be listed"
         return f"{seen}; one may still appear, with #{self.nonce} in its description."
+
+    @property
+    def next_step(self) -> str:
+        if self.ended and not self.alive:
+            return "Nothing of it is left active that was seen; call again."
+        return f"Look in the list for #{self.nonce}, and deactivate the key that bears it."

@@ -10,7 +10,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
@@ -46,6 +46,9 @@ class SecretHeaders(dict[str, str]):
         return "<headers>"
 
     __str__ = __repr__
+
+
+_DEFAULT_HEADERS = SecretHeaders({"User-Agent": f"api-keys-client/{__version__}"})
 
 
 class Given(NamedTuple):
@@ -123,64 +126,44 @@ class Settings:
     proxy: Proxy | None
 
 
-def check(given: Given) -> Settings:
+def check(given: Given, base: Settings | None = None) -> Settings:
     """The settings that the arguments and the environment amount to.
+
+    Args:
+        base: settings to start from, of which only the token, times, attempts and headers are changed.
 
     Raises:
         ConfigurationError: one of them is missing or wrong.
     """
-    base_url = _read_base_url(given)
+    base_url = base.base_url if base else _read_base_url(given)
     if isinstance(base_url, ConfigurationError):
         raise base_url
-    bearer = _read_bearer(given)
+    bearer = base.bearer if base and given.token is None else _read_bearer(given)
     if isinstance(bearer, ConfigurationError):
         raise bearer
-    headers = _read_headers(given, SecretHeaders({"User-Agent": f"api-keys-client/{__version__}"}))
+    headers = _read_headers(given, base.headers if base else _DEFAULT_HEADERS)
     if isinstance(headers, ConfigurationError):
         raise headers
-    proxy = _read_proxy(given, base_url)
+    proxy = base.proxy if base else _read_proxy(given, base_url)
     if isinstance(proxy, ConfigurationError):
         raise proxy
-    if given.ssl_context is not None and not isinstance(given.ssl_context, ssl.SSLContext):
+    ssl_context = base.ssl_context if base else given.ssl_context
+    if not isinstance(ssl_context, (ssl.SSLContext, type(None))):
         raise _wrong("ssl_context= is an ssl.SSLContext or None.")
-    connect_timeout, answer_timeout = _read_timeout(given.timeout)
+    times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
+    deadline = base.deadline if base else DEFAULT_DEADLINE
+    max_attempts = base.max_attempts if base else DEFAULT_MAX_ATTEMPTS
+    connect_timeout, answer_timeout = times if given.timeout is None else _read_timeout(given.timeout)
     return Settings(
         base_url=base_url,
         bearer=bearer,
         connect_timeout=connect_timeout,
         answer_timeout=answer_timeout,
-        deadline=_seconds("deadline", given.deadline),
-        max_attempts=_count("max_attempts", given.max_attempts),
+        deadline=deadline if given.deadline is None else _seconds("deadline", given.deadline),
+        max_attempts=max_attempts if given.max_attempts is None else _count("max_attempts", given.max_attempts),
         headers=headers,
-        ssl_context=given.ssl_context,
+        ssl_context=ssl_context,
         proxy=proxy,
-    )
-
-
-def override(settings: Settings, given: Given) -> Settings:
-    """The same settings but for the token, times, attempts and headers that are given; None leaves one as it is.
-
-    Raises:
-        ConfigurationError: one of them is wrong.
-    """
-    bearer = settings.bearer if given.token is None else _read_bearer(given)
-    if isinstance(bearer, ConfigurationError):
-        raise bearer
-    headers = _read_headers(given, settings.headers)
-    if isinstance(headers, ConfigurationError):
-        raise headers
-    times = (settings.connect_timeout, settings.answer_timeout)
-    connect_timeout, answer_timeout = times if given.timeout is None else _read_timeout(given.timeout)
-    return replace(
-        settings,
-        bearer=bearer,
-        headers=headers,
-        connect_timeout=connect_timeout,
-        answer_timeout=answer_timeout,
-        deadline=settings.deadline if given.deadline is None else _seconds("deadline", given.deadline),
-        max_attempts=(
-            settings.max_attempts if given.max_attempts is None else _count("max_attempts", given.max_attempts)
-        ),
     )
 
 

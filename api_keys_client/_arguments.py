@@ -1,0 +1,102 @@
+"""What a caller may give: checked before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+from pydantic import SecretStr
+
+from api_keys_client._contract import Role
+from api_keys_client.errors import InvalidRequestError, Outcome
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Unset(Enum):
+    """The type of `UNSET`, for annotations."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+UNSET: Final = Unset.UNSET
+"""Leaves a field out of the request, so that the server's default holds; None is sent as null."""
+
+Roles: TypeAlias = "Iterable[Role | str] | Literal[Unset.UNSET] | None"
+Description: TypeAlias = "str | Literal[Unset.UNSET] | None"
+
+
+def canonical_id(key_id: str | uuid.UUID) -> str:
+    """The id as the server writes it, lower case with dashes.
+
+    Raises:
+        InvalidRequestError: it is neither a UUID nor a string that is one in the usual form.
+    """
+    canonical = uuid_in(key_id)
+    if canonical is None:
+        # The value stays out of the text: what is given by mistake may be a secret.
+        raise refused(f"The id of a key is a UUID; this {type(key_id).__name__} is none.")
+    return canonical
+
+
+def key_id_from_secret(secret: str | SecretStr) -> str | None:
+    """The id (str) inside an engine's secret, or None where there is none to be read.
+
+    An engine's secret is base64 of `<id>:<random>`: seen, not documented. Anyone can write such a string about
+    a key that isn't theirs, so show the record before acting on it.
+    """
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    try:
+        decoded = base64.b64decode(text, validate=True).decode("ascii")
+    except (binascii.Error, ValueError, TypeError):
+        return None
+    key_id, colon, rest = decoded.partition(":")
+    return uuid_in(key_id) if colon and rest else None
+
+
+def refused(message: str) -> InvalidRequestError:
+    """The error for an argument that is refused before anything is sent."""
+    return InvalidRequestError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent; correct the argument.")
+
+
+def uuid_in(value: object) -> str | None:
+    """The value in canonical form if it is a UUID, or a string that is one in the usual form."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    # uuid.UUID would also take braces, URNs, missing dashes and digits of other scripts, and takes longer.
+    return value.lower() if isinstance(value, str) and _UUID.fullmatch(value) else None
+
+
+def checked_description(description: object) -> str | None:
+    if description is None:
+        return None
+    if not isinstance(description, str):
+        raise refused(f"A description is a string or None, not {type(description).__name__}.")
+    if "\0" in description or any("\ud800" <= character <= "\udfff" for character in description):
+        raise refused("A description holds no NUL and no lone surrogate: neither can be stored.")
+    return description
+
+
+def checked_roles(roles: Iterable[Role | str] | None) -> list[Role] | None:
+    if roles is None:
+        return None
+    if isinstance(roles, (str, bytes)) or not isinstance(roles, Iterable):
+        raise refused(f"Roles are a list of roles or None, not {type(roles).__name__}.")
+    accepted: list[Role] = []
+    for role in roles:
+        try:
+            accepted.append(Role(role))
+        except ValueError:
+            break
+    else:
+        return accepted
+    known = ", ".join(role.value for role in Role)
+    raise refused(f"{role!r:.60} is not a role that a key can be created with: {known}.")

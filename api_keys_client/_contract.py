@@ -1,0 +1,37 @@
+"""The generated package, after a check that it is ours; the wrapper gets at it through here only."""
+
+from __future__ import annotations
+
+import _generated
+from api_keys_client import __version__
+
+_stamp = (getattr(_generated, "__distribution__", None), getattr(_generated, "__version__", None))
+if _stamp != ("api-keys-client", __version__):
+    raise ImportError(
+        f"the package _generated at {', '.join(_generated.__path__)} is not the one of api-keys-client {__version__}: "
+        "another distribution with a package of that name shadows or overwrote it. "
+        "Install api-keys-client again, in an environment without the other one.",
+        name="_generated",
+    )
+
+# After the check: another package of that name may lack these, and would fail with a less helpful error.
+from _generated import (
+    ApiClient as ApiClient,
+)
+from _generated import (
+    ApiKeyResponse as ApiKeyResponse,
+)
+from _generated import (
+    APIKeysApi as APIKeysApi,
+)
+from _generated import (
+    APIKeysRolesEnum as Role,
+)
+from _generated import (
+    Configuration as Configuration,
+)
+from _generated import (
+    NewApiKeyRequest as NewApiKeyRequest,
+)
+
+__all__ = ["APIKeysApi", "ApiClient", "ApiKeyResponse", "Configuration", "NewApiKeyRequest", "Role"]
