@@ -114,7 +114,9 @@ class ApiKeysClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._attempts.settings.base_url}>"
+        # A traceback of a failed constructor may show it.
+        made = getattr(self, "_attempts", None)
+        return f"<{type(self).__name__} {made.settings.base_url if made else '(not made)'}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")

@@ -41,12 +41,12 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._closed = threading.Event()
         self._open()
 
     def _open(self) -> None:
         settings = self._settings
         self._process = os.getpid()
+        self._closed = threading.Event()
         self._in_flight: set[Attempt] = set()
         manager = ApiClient(configuration(settings)).rest_client.pool_manager
         manager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}

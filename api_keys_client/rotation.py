@@ -16,7 +16,8 @@ UNDO_WAITS = (0.0, 0.5, 1.5)
 
 def temporary_mark(description: str | None, nonce: str) -> str:
     """The description of a temporary key: the caller's own words, then the mark."""
-    return f"{description or ''} (temporary #{nonce})".lstrip(" ")
+    mark = f"(temporary #{nonce})"
+    return f"{description} {mark}" if description else mark
 
 
 def unmarked(description: str | None) -> str | None:

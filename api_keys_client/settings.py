@@ -35,8 +35,10 @@ _DAY = 86_400
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
-# The client's own business: the token, and the framing of the request.
-_OWN_HEADERS = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
+# The client's own business: the token, the format and the framing of the request.
+_OWN_HEADERS = frozenset(
+    {"accept", "authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
+)
 
 
 class SecretHeaders(dict[str, str]):
@@ -249,7 +251,9 @@ def _read_headers(given: Given, base: SecretHeaders) -> SecretHeaders | Configur
             return _wrong(f"headers= has a value for {name} that cannot be sent: visible ASCII and spaces only.")
         if name.lower() in _OWN_HEADERS:
             return _wrong(f"headers= cannot set {name}: the client does.")
-        headers["User-Agent" if name.lower() == "user-agent" else name] = value
+        for earlier in [earlier for earlier in headers if earlier.lower() == name.lower()]:
+            del headers[earlier]
+        headers[name] = value
     return headers
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -11,6 +13,8 @@ from api_keys_client.sandbox import Sandbox
 
 ENVIRONMENT = ("API_KEYS_BASE_URL", "API_KEYS_TOKEN", "BEARER_TOKEN")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+Connect: TypeAlias = Callable[..., ApiKeysClient]
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +30,22 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[ApiKeysClient]:
-    with ApiKeysClient(sandbox.url, token=sandbox.token) as made:
-        yield made
+def engine() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes clients that are closed after the test."""
+    with ExitStack() as clients:
+
+        def make(*arguments: Any, **options: Any) -> ApiKeysClient:
+            return clients.enter_context(ApiKeysClient(*arguments, **options))
+
+        yield make
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, connect: Connect) -> ApiKeysClient:
+    return connect(sandbox.url, token=sandbox.token)

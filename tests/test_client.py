@@ -1,0 +1,417 @@
+"""The client's calls against the sandbox, over a real socket."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Connect
+from pytest_httpserver import HTTPServer
+
+from api_keys_client import (
+    UNSET,
+    ApiConnectionError,
+    ApiKeysClient,
+    ApiKeysError,
+    ApiTimeoutError,
+    AuthenticationError,
+    Deactivation,
+    InvalidRequestError,
+    KeyLimitReachedError,
+    KeyNotFoundError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    Role,
+    ServerError,
+    UnexpectedResponseError,
+    key_id_from_secret,
+)
+from api_keys_client.sandbox import Fault, Sandbox
+
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def paths(sandbox: Sandbox) -> list[str | None]:
+    return [request.operation for request in sandbox.requests]
+
+
+def test_a_key_lives_its_whole_life(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    created = client.create("ci", [Role.TASK_ADMIN, "ORG-AUDITOR"])
+    secret = created.key.get_secret_value()
+    assert sandbox.accepts(secret)
+    assert created.roles == ["TASK-ADMIN", "ORG-AUDITOR"]
+    assert created.description == "ci"
+    assert [record.id for record in client.list()] == [created.id]
+    assert client.get(created.id).is_active
+    assert client.get(created.id).key is None
+    assert key_id_from_secret(secret) == created.id
+
+    gone = client.deactivate(created.id)
+    assert gone.id == created.id
+    assert not gone.is_active
+    assert not sandbox.accepts(secret)
+    assert client.list() == []
+    assert not client.get(created.id).is_active
+
+
+def test_a_204_is_read_back_and_a_record_is_not() -> None:
+    for profile, expected in (("engine", ["create", "deactivate", "get"]), ("spec", ["create", "deactivate"])):
+        with (
+            Sandbox(profile=profile) as sandbox,  # type: ignore[arg-type]  # a tuple's str
+            ApiKeysClient(sandbox.url, token=sandbox.token) as client,
+        ):
+            assert not client.deactivate(client.create("x").id).is_active
+            assert paths(sandbox) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ({}, {}),
+        ({"description": UNSET, "roles": UNSET}, {}),
+        ({"description": None, "roles": None}, {"description": None, "roles": None}),
+        ({"roles": []}, {"roles": []}),
+        ({"description": "", "roles": iter(["TASK-ADMIN"])}, {"description": "", "roles": ["TASK-ADMIN"]}),
+        ({"description": "ключ 🔑"}, {"description": "ключ 🔑"}),
+    ],
+)
+def test_unset_none_and_empty_go_out_differently(
+    httpserver: HTTPServer, connect: Connect, arguments: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    record = {"id": UNKNOWN_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "key": "secret"}
+    httpserver.expect_oneshot_request("/auth/api_keys/", "POST", json=sent).respond_with_json(record)
+    connect(httpserver.url_for(""), token="token").create(**arguments)
+    httpserver.check_assertions()
+
+
+def test_unknown_fields_and_roles_are_read(httpserver: HTTPServer, connect: Connect) -> None:
+    record = {"id": UNKNOWN_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": ["NEW"], "new": [1]}
+    httpserver.expect_request(f"/auth/api_keys/{UNKNOWN_ID}").respond_with_json(record)
+    assert connect(httpserver.url_for(""), token="token").get(UNKNOWN_ID).roles == ["NEW"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/engine", "/team/engine/"])
+def test_a_base_url_may_have_a_path(httpserver: HTTPServer, connect: Connect, prefix: str) -> None:
+    httpserver.expect_request(f"{prefix.rstrip('/')}/auth/api_keys/").respond_with_json([])
+    assert connect(httpserver.url_for(prefix), token="token").list() == []
+
+
+def test_what_is_sent(httpserver: HTTPServer, connect: Connect) -> None:
+    httpserver.expect_request("/auth/api_keys/").respond_with_json([])
+    client = connect(httpserver.url_for(""), token="token", headers={"X-Team": "platform"})
+    client.list()
+    client.with_options(headers={"x-team": "other", "User-Agent": "mine/1"}, token=lambda: "fresh").list()
+    first, second = (request.headers for request, _ in httpserver.log)
+    assert first["Authorization"] == "Bearer token"
+    assert first["Accept"] == "application/json"
+    assert re.fullmatch(r"api-keys-client/[\d.]+", first["User-Agent"])
+    assert first["X-Team"] == "platform"
+    assert second["Authorization"] == "Bearer fresh"
+    assert second["User-Agent"] == "mine/1"
+    assert second.getlist("X-Team") == ["other"]
+    assert "Cookie" not in second
+
+
+def test_list_filters(client: ApiKeysClient) -> None:
+    ci = client.create("ci", ["TASK-ADMIN"])
+    with client.temporary_key("ci", ["ORG-ADMIN"]) as temporary:
+        client.create("other", ["TASK-ADMIN"])
+        assert {record.id for record in client.list("ci")} == {ci.id, temporary.id}
+        assert {record.id for record in client.list(role=Role.ORG_ADMIN)} == {temporary.id}
+        assert {record.id for record in client.list("ci", "TASK-ADMIN")} == {ci.id}
+        assert client.list("nobody") == []
+
+
+@pytest.mark.parametrize("key_id", [UNKNOWN_ID.upper(), uuid.UUID(UNKNOWN_ID)])
+def test_ids_of_any_case_go_out_canonical(sandbox: Sandbox, client: ApiKeysClient, key_id: str | uuid.UUID) -> None:
+    with pytest.raises(KeyNotFoundError):
+        client.get(key_id)
+    assert sandbox.requests[0].path == f"/auth/api_keys/{UNKNOWN_ID}"
+
+
+class NotAString:
+    pass
+
+
+@pytest.mark.parametrize(
+    "key_id",
+    ["", "..", "a/b", b"8f2b6a1c", 7, None, "x", UNKNOWN_ID + "/", "{" + UNKNOWN_ID + "}", UNKNOWN_ID.replace("-", "")],
+)
+def test_a_bad_id_is_refused_before_anything_is_sent(sandbox: Sandbox, client: ApiKeysClient, key_id: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: client.get(key_id),
+        lambda: client.deactivate(key_id),
+        lambda: client.deactivate_many([UNKNOWN_ID, key_id]),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidRequestError) as caught:
+            call()
+        assert caught.value.outcome is Outcome.NOT_SENT
+        assert isinstance(caught.value, ValueError)
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"roles": ["ADMIN"]},
+        {"roles": "TASK-ADMIN"},
+        {"roles": [None]},
+        {"roles": [["TASK-ADMIN"]]},
+        {"roles": 7},
+        {"description": 7},
+        {"description": b"ci"},
+        {"description": "a\0b"},
+        {"description": "\ud83d"},
+    ],
+)
+def test_a_bad_request_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, client: ApiKeysClient, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        client.create(**arguments)
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert sandbox.requests == []
+
+
+def test_a_string_for_many_ids_is_refused(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with pytest.raises(InvalidRequestError):
+        client.deactivate_many(UNKNOWN_ID)
+    assert sandbox.requests == []
+
+
+def test_errors_of_the_server(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with pytest.raises(KeyNotFoundError) as missing:
+        client.deactivate(UNKNOWN_ID)
+    assert missing.value.status == 404
+    assert missing.value.key_id == UNKNOWN_ID
+    assert missing.value.outcome is Outcome.REJECTED
+    with pytest.raises(AuthenticationError):
+        client.with_options(token="wrong").list()
+    minted = client.create("minted").key
+    with pytest.raises(AuthenticationError):
+        client.with_options(token=minted).list()
+
+
+def test_the_key_limit(connect: Connect) -> None:
+    with Sandbox(limit=1) as sandbox:
+        client = connect(sandbox.url, token=sandbox.token)
+        client.create()
+        with pytest.raises(KeyLimitReachedError) as caught:
+            client.create()
+        assert caught.value.outcome is Outcome.REJECTED
+
+
+def test_many_deactivations_do_not_stop_at_a_failure(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    ids = [client.create(f"key {number}").id for number in range(12)]
+    ids.insert(5, UNKNOWN_ID)
+    told: list[Deactivation] = []
+    outcomes = client.deactivate_many(iter(ids), told.append)
+    assert [outcome.key_id for outcome in outcomes] == ids
+    assert isinstance(outcomes[5].error, KeyNotFoundError)
+    assert all(outcome.record and not outcome.record.is_active for outcome in outcomes if outcome.error is None)
+    assert sorted(told, key=lambda outcome: ids.index(outcome.key_id)) == outcomes
+    assert not any(key.is_active for key in sandbox.keys())
+    assert client.deactivate_many([]) == []
+
+
+def test_an_interrupted_many_tells_those_done(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    ids = [client.create().id for _ in range(30)]
+    told: list[str] = []
+
+    def interrupt(outcome: Deactivation) -> None:
+        told.append(outcome.key_id)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.deactivate_many(ids, interrupt, bound=2)
+    assert len(told) < 30
+    assert set(told) == {key.id for key in sandbox.keys() if not key.is_active}
+
+
+def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with client.temporary_key("ci", ["TASK-ADMIN"]) as temporary:
+        assert sandbox.accepts(temporary.key.get_secret_value())
+        assert re.fullmatch(r"ci \(temporary #[0-9a-f]{12}\)", temporary.description or "")
+    with pytest.raises(ZeroDivisionError), client.temporary_key() as other:
+        assert (other.description or "").startswith("(temporary #")
+        raise ZeroDivisionError
+    assert not any(key.is_active for key in sandbox.keys())
+
+
+@pytest.mark.parametrize("fault", [Fault.drop(committed=True), Fault.garbage(), Fault.truncated()])
+def test_a_temporary_key_that_was_cut_off_is_undone(sandbox: Sandbox, client: ApiKeysClient, fault: Fault) -> None:
+    sandbox.queue(fault, operation="create")
+    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    (key,) = sandbox.keys()
+    assert not key.is_active
+    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
+
+
+def test_a_temporary_key_that_comes_late_is_undone(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.commit_late(0.1), operation="create")
+    with pytest.raises(OutcomeUnknownError), client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    assert [key.is_active for key in sandbox.keys()] == [False]
+
+
+def test_a_temporary_key_that_cannot_be_undone_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.drop(committed=True), operation="create")
+    sandbox.queue(Fault.status(403), operation="deactivate")
+    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    (key,) = sandbox.keys()
+    assert f"Key {key.id} was made and could not be deactivated" in str(caught.value)
+
+
+def test_a_temporary_key_that_was_never_seen_is_named_by_its_nonce(sandbox: Sandbox, connect: Connect) -> None:
+    client = connect(sandbox.url, token=sandbox.token)
+    sandbox.queue(Fault.drop(), operation="create")
+    with pytest.raises(OutcomeUnknownError, match=r"No such key was seen; one may still appear, with #[0-9a-f]{12}"):
+        with client.temporary_key("ci"):
+            pytest.fail("there is no key to work with")
+
+
+def test_a_refused_temporary_key_is_not_looked_for(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.status(403), operation="create")
+    with pytest.raises(ApiKeysError), client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    assert paths(sandbox) == ["create"]
+
+
+def test_a_view_shares_the_connections_and_leaves_them_open(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with client.with_options(max_attempts=1, timeout=5, deadline=9) as view:
+        assert view.list() == []
+        sandbox.queue(Fault.status(503))
+        with pytest.raises(ServerError) as caught:
+            view.list()
+        assert caught.value.attempts == 1
+    assert client.list() == []
+    client.close()
+    with pytest.raises(ApiConnectionError, match="closed"):
+        view.list()
+
+
+def test_a_closed_client_says_so(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    client.close()
+    client.close()
+    with pytest.raises(ApiConnectionError, match="closed") as caught:
+        client.create("x")
+    assert caught.value.outcome is Outcome.NOT_SENT
+    with pytest.raises(ApiConnectionError, match="closed"):
+        client.generated.get_all_active_api_keys_auth_api_keys_get()
+    assert sandbox.requests == []
+
+
+def test_the_generated_layer_works_on_the_same_connections(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    created = client.create("ci")
+    listed = client.generated.get_all_active_api_keys_auth_api_keys_get()
+    assert [record.id for record in listed] == [created.id]
+
+
+def test_reads_are_replayed_after(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    key_id = client.create("ci").id
+    for fault in (Fault.drop(), Fault.truncated(), Fault.status(503), Fault.status(429, retry_after=0)):
+        before = len(sandbox.requests)
+        sandbox.queue(fault, operation="get")
+        assert client.get(key_id).id == key_id
+        assert len(sandbox.requests) == before + 2, fault
+
+
+def test_attempts_end(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.drop(), operation="list", times=3)
+    with pytest.raises(ApiConnectionError) as caught:
+        client.list()
+    assert caught.value.attempts == 3
+    assert paths(sandbox) == ["list"] * 3
+    assert sandbox.unmet == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "made"),
+    [
+        (Fault.drop(), 0),
+        (Fault.drop(committed=True), 1),
+        (Fault.status(500), 0),
+        (Fault.garbage(), 1),
+        (Fault.truncated(), 1),
+        (Fault.silence(committed=True), 1),
+    ],
+    ids=repr,
+)
+def test_a_create_that_may_have_happened_is_unknown_and_sent_once(
+    sandbox: Sandbox, connect: Connect, fault: Fault, made: int
+) -> None:
+    client = connect(sandbox.url, token=sandbox.token, timeout=0.3)
+    sandbox.queue(fault, operation="create")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        client.create("ci")
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert caught.value.attempts == 1
+    assert paths(sandbox) == ["create"]
+    assert len(sandbox.keys()) == made
+
+
+def test_a_create_is_replayed_after_429(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.status(429, retry_after=0), operation="create")
+    assert client.create("ci").description == "ci"
+    assert paths(sandbox) == ["create", "create"]
+
+
+def test_rate_limited_for_too_long(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.status(429, retry_after=3600))
+    with pytest.raises(RateLimitedError) as caught:
+        client.list()
+    assert caught.value.retry_after == 3600
+    assert caught.value.attempts == 1
+
+
+def test_silence_ends_at_the_timeout(sandbox: Sandbox, connect: Connect) -> None:
+    client = connect(sandbox.url, token=sandbox.token, timeout=0.1, max_attempts=2)
+    sandbox.queue(Fault.silence(), times=2)
+    with pytest.raises(ApiTimeoutError) as caught:
+        client.list()
+    assert caught.value.attempts == 2
+    assert 0.2 <= caught.value.elapsed < 2
+
+
+def test_the_deadline_bounds_all_attempts(sandbox: Sandbox, connect: Connect) -> None:
+    client = connect(sandbox.url, token=sandbox.token, timeout=10, deadline=0.3, max_attempts=9)
+    sandbox.queue(Fault.silence(), times=9)
+    with pytest.raises(ApiTimeoutError) as caught:
+        client.list()
+    assert 0.3 <= caught.value.elapsed < 2
+
+
+def test_a_deactivation_that_cannot_be_read_back_is_applied(engine: Sandbox, connect: Connect) -> None:
+    client = connect(engine.url, token=engine.token)
+    key_id = client.create("ci").id
+    engine.queue(Fault.status(500), operation="get", times=3)
+    with pytest.raises(ServerError) as caught:
+        client.deactivate(key_id)
+    assert caught.value.outcome is Outcome.APPLIED
+    assert [key.is_active for key in engine.keys()] == [False]
+
+
+def test_a_deactivation_whose_record_says_active_is_unknown(httpserver: HTTPServer, connect: Connect) -> None:
+    record = {"id": UNKNOWN_ID, "is_active": True, "created_at": "2026-01-02T03:04:05"}
+    httpserver.expect_request(f"/auth/api_keys/deactivate/{UNKNOWN_ID}").respond_with_json(record)
+    with pytest.raises(UnexpectedResponseError) as caught:
+        connect(httpserver.url_for(""), token="token").deactivate(UNKNOWN_ID)
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+def test_refused(connect: Connect, engine: Sandbox) -> None:
+    url = engine.url
+    engine.stop()
+    with pytest.raises(ApiConnectionError, match="refused") as caught:
+        connect(url, token="token").create("x")
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert caught.value.attempts == 3
+    assert caught.value.retryable

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from api_keys_client import ApiKeysError, Outcome, OutcomeUnknownError, RateLimitedError, errors
+
+ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ApiKeysError)]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_errors_come_back_whole(kind: type[ApiKeysError]) -> None:
+    error = kind(
+        "It failed.", status=500, detail="why", attempts=2, elapsed=1.5, retryable=True, outcome=Outcome.UNKNOWN
+    )
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is kind
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+
+
+def test_what_single_errors_add_comes_back_too() -> None:
+    assert pickle.loads(pickle.dumps(RateLimitedError("Slow.", retry_after=7.0))).retry_after == 7.0
+    assert pickle.loads(pickle.dumps(OutcomeUnknownError("Lost.", reason="reset"))).reason == "reset"
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = {line.split("── ")[1].split()[0] for line in (errors.__doc__ or "").splitlines() if "── " in line}
+    assert drawn == {kind.__name__ for kind in ALL} - {"ApiKeysError"}
+
+
+def test_every_error_has_a_next_step() -> None:
+    for kind in ALL:
+        assert kind.next_step or kind.__name__ in ("ApiKeysError", "ConfigurationError")
+
+
+def test_an_outcome_reads_as_its_value() -> None:
+    assert f"{Outcome.NOT_SENT}" == str(Outcome.NOT_SENT) == "not_sent"

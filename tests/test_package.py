@@ -1,0 +1,51 @@
+"""The package as a whole: its public names, what importing it loads, and the check of `_generated`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import api_keys_client
+
+PROJECT = Path(api_keys_client.__file__).parent.parent
+
+
+def run(code: str, *search: Path) -> subprocess.CompletedProcess[str]:
+    """In a new process and the first of these folders, which come before the project's own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*search, PROJECT)))}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=search[0], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert list(api_keys_client.__all__) == sorted(api_keys_client.__all__)
+    for name in api_keys_client.__all__:
+        assert getattr(api_keys_client, name) is not None
+    assert {*api_keys_client.__all__} <= {*dir(api_keys_client)}
+    with pytest.raises(AttributeError):
+        _ = api_keys_client.nothing
+
+
+def test_importing_the_package_loads_nothing_else(tmp_path: Path) -> None:
+    code = "import sys; before = {*sys.modules}; import api_keys_client; print(*sorted({*sys.modules} - before))"
+    assert run(code, tmp_path).stdout.split() == ["api_keys_client"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "__version__ = '0.1.0'", "__distribution__ = 'api-keys-client'\n__version__ = '9.9'"],
+    ids=["empty", "another distribution's", "another version's"],
+)
+def test_a_foreign_generated_package_is_an_import_error_that_says_where_it_is(tmp_path: Path, source: str) -> None:
+    (tmp_path / "_generated").mkdir()
+    (tmp_path / "_generated" / "__init__.py").write_text(source)
+    for name in ("ApiKeysClient", "Role"):
+        finished = run(f"from api_keys_client import {name}", tmp_path)
+        assert finished.returncode
+        last = finished.stderr.splitlines()[-1]
+        assert last.startswith("ImportError: the package _generated at " + str(tmp_path / "_generated"))
+        assert "Install api-keys-client again" in last
