@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from api_keys_client._arguments import key_id_from_secret as key_id_from_secret
     from api_keys_client._calls import CreatedKey as CreatedKey
     from api_keys_client._client import ApiKeysClient as ApiKeysClient
+    from api_keys_client._client_async import AsyncApiKeysClient as AsyncApiKeysClient
     from api_keys_client._contract import ApiKeyResponse as ApiKeyResponse
     from api_keys_client._contract import Role as Role
     from api_keys_client._outcome import Deactivation as Deactivation
@@ -64,6 +65,7 @@ _HOME = {
     "ApiKeysClient": "_client",
     "ApiKeysError": "errors",
     "ApiTimeoutError": "errors",
+    "AsyncApiKeysClient": "_client_async",
     "AuthenticationError": "errors",
     "ConfigurationError": "errors",
     "CreatedKey": "_calls",

@@ -1,3 +1,4 @@
+# Derived from _attempts_async.py by scripts/unasync.py: edit that file, then run the script.
 """The loop of attempts, and the calls that are made of more than one request."""
 
 from __future__ import annotations

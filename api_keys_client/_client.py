@@ -1,4 +1,5 @@
-"""ApiKeysClient: the operations as a user calls them."""
+# Derived from _client_async.py by scripts/unasync.py: edit that file, then run the script.
+"""The client: the operations as a user calls them."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from typing_extensions import Self
 from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
 from api_keys_client._attempts import Attempts
 from api_keys_client._calls import Calls, CreatedKey
-from api_keys_client._contract import ApiKeyResponse, APIKeysApi, Role
+from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
-from api_keys_client._transport import Transport
+from api_keys_client._transport import Access, Transport
 from api_keys_client.errors import ApiKeysError
 from api_keys_client.rotation import temporary_mark, unmarked
 from api_keys_client.settings import (
@@ -31,10 +32,11 @@ from api_keys_client.settings import (
 )
 
 
-class ApiKeysClient:
+class ApiKeysClient(Access):
     """A client of the API-keys API of one GenAI Engine.
 
-    Thread-safe, and safe across `fork`. Use it as a context manager, or call `close()` when done.
+    Use it as a context manager, or call `close()` when done. `ApiKeysClient` is thread-safe, and safe across `fork`;
+    `AsyncApiKeysClient`, with the same methods as coroutines, belongs to the asyncio event loop of its first call.
 
     Args:
         base_url: where the engine is, with the path before `/auth` if there is one;
@@ -223,13 +225,3 @@ class ApiKeysClient:
             yield created
         finally:
             attempts.transport.finish(self.deactivate(created.id))
-
-    @property
-    def generated(self) -> APIKeysApi:
-        """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
-
-        Our timeouts hold, redirects are not followed, and the token is sent. Nothing else is promised: no retries,
-        no deadline over a whole answer that drips, no outcomes, and the generated exceptions and their texts hold
-        headers and bodies, secrets among them.
-        """
-        return self._attempts.transport.generated(self._attempts.settings)

@@ -10,12 +10,15 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from api_keys_client._calls import Lost
 
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+Reasons: TypeAlias = tuple[tuple[type[BaseException], str], ...]
+
+_REASONS: Reasons = (
     (socket.gaierror, "the host name cannot be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
     (http.client.RemoteDisconnected, "the connection was closed without an answer"),
@@ -26,12 +29,13 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException], ...]) -> Lost:
+def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException], ...], reasons: Reasons = ()) -> Lost:
     """The value for an attempt that ended in an exception.
 
     Args:
         sent: whether a byte of the request left.
         timeouts: the library's own exceptions for what took too long.
+        reasons: its other exceptions that say more than what is behind them, in our words.
     """
     chain = [*_chain(error)]
     for cause in chain:
@@ -49,7 +53,7 @@ def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException
         tunnel = _TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
         if tunnel:
             return Lost(sent, "connection", f"the proxy refused the connection with {tunnel[1]}")
-    for kind_of_error, words in _REASONS:
+    for kind_of_error, words in (*_REASONS, *reasons):
         if any(isinstance(cause, kind_of_error) for cause in chain):
             return Lost(sent, "connection", words)
     if any(isinstance(cause, TimeoutError) for cause in chain):

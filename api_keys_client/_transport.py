@@ -14,10 +14,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import urllib3
 
+from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current
 from api_keys_client._contract import ApiClient, APIKeysApi
@@ -25,12 +26,13 @@ from api_keys_client._failures import lost
 from api_keys_client.errors import ApiConnectionError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
+if TYPE_CHECKING:
+    from api_keys_client._attempts import Attempts
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 POOL_SIZE = 20
-ANSWER_MOST = 32 * 1024 * 1024
-ERROR_MOST = 64 * 1024
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
 _NO_RETRIES = urllib3.Retry(total=False, redirect=False)
@@ -188,6 +190,22 @@ class Transport:
         return [future.result() for future in futures]
 
 
+class Access:
+    """What only the sync client has."""
+
+    _attempts: Attempts
+
+    @property
+    def generated(self) -> APIKeysApi:
+        """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
+
+        Our timeouts hold, redirects are not followed, and the token is sent. Nothing else is promised: no retries,
+        no deadline over a whole answer that drips, no outcomes, and the generated exceptions and their texts hold
+        headers and bodies, secrets among them.
+        """
+        return self._attempts.transport.generated(self._attempts.settings)
+
+
 class _Guarded:
     """What the generated client takes for its pool manager: our times, no redirects, no replays."""
 
@@ -225,32 +243,25 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
         response.close()
         response.release_conn()
         return Lost(True, "connection", f"the server answered {status} and no more")
-    answer = Answer(status)
-    success = status < 300
-    if not success:
-        answer.retry_after = got.get("Retry-After")
-        answer.received_at = time.time()
-        answer.token = headers["Authorization"].partition(" ")[2]
+    # The clock is asked for where a Retry-After may count from it.
+    received_at = 0.0 if status < 300 else time.time()
+    answer = begun(status, got, authorization=headers["Authorization"], received_at=received_at)
     try:
-        complete = _read(response, answer, ANSWER_MOST if success else ERROR_MOST)
+        return answer if _read(response, answer) else cut_off(answer)
     except Exception:
-        if success:
+        if status < 300:
             raise
         # The status alone says that it was refused.
-        complete = False
+        return answer
     finally:
         if not response.closed:
             response.close()
         response.release_conn()
-    if success and not complete:
-        answer.problem = f"more than {ANSWER_MOST // 1024 // 1024} MiB"
-    elif success and "Content-Encoding" in got:
-        answer.problem = "compressed, which was not asked for"
-    return answer
 
 
-def _read(response: urllib3.BaseHTTPResponse, answer: Answer, most: int) -> bool:
+def _read(response: urllib3.BaseHTTPResponse, answer: Answer) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
+    most = most_of(answer)
     body = io.BytesIO()
     while not response.closed:
         body.write(response.read(most + 1 - body.tell(), decode_content=False))

@@ -1,0 +1,136 @@
+"""The loop of attempts, and the calls that are made of more than one request."""
+
+from __future__ import annotations
+
+import logging
+from typing import TypeVar
+
+from api_keys_client._calls import Call, Calls, CreatedKey
+from api_keys_client._contract import ApiKeyResponse
+from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
+from api_keys_client._transport_async import Transport
+from api_keys_client.errors import ApiKeysError, Outcome
+from api_keys_client.rotation import UNDO_WAITS, Undo, bears
+from api_keys_client.settings import Settings
+
+T = TypeVar("T")
+
+_log = logging.getLogger("api_keys_client")
+
+
+class Attempts:
+    """Makes calls with one client's settings. Errors are returned, not raised, wherever a caller may act on them:
+    outside of an `except` they leave nothing behind in each other's context.
+    """
+
+    def __init__(self, transport: Transport, settings: Settings, calls: Calls) -> None:
+        self.transport = transport
+        self.settings = settings
+        self.calls = calls
+
+    async def run(self, call: Call[T]) -> T:
+        """The call's value; its error is raised."""
+        verdict = await self.settle(call)
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
+    async def settle(self, call: Call[T], began: float | None = None) -> Done[T] | ApiKeysError:
+        """Tries the call until it is done or has failed for good.
+
+        Args:
+            began: the driver's time at which the deadline's clock started; None: now.
+        """
+        transport, settings = self.transport, self.settings
+        started = transport.now()
+        if began is None:
+            began = started
+        worst: Outcome | None = None
+        attempt = 1
+        while True:
+            # A call that comes after another's time is up still gets to fail as a timeout.
+            remaining = max(settings.deadline - (started - began), 0.001)
+            came = await transport.send(call, settings=settings, remaining=remaining)
+            ended = transport.now()
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug(
+                    "%s %s %s %.0f ms attempt %d",
+                    call.operation.method,
+                    call.operation.path,
+                    getattr(came, "status", None) or getattr(came, "reason", None),
+                    1000 * (ended - started),
+                    attempt,
+                )
+            verdict = judge(
+                call,
+                came,
+                attempt=attempt,
+                elapsed=ended - began,
+                settings=settings,
+                chance=transport.chance(),
+                worst=worst,
+            )
+            if not isinstance(verdict, Again):
+                return verdict
+            await transport.sleep(verdict.wait)
+            worst = verdict.outcome
+            started = transport.now()
+            attempt += 1
+
+    async def deactivate(self, key_id: str, began: float | None = None) -> Done[ApiKeyResponse] | ApiKeysError:
+        """Deactivates a key and sees that it is inactive."""
+        began = self.transport.now() if began is None else began
+        verdict = await self.settle(self.calls.deactivate(key_id), began)
+        if isinstance(verdict, ApiKeysError):
+            return verdict
+        record = verdict.value
+        if record is None:
+            confirmation = await self.settle(self.calls.get(key_id), began)
+            if isinstance(confirmation, ApiKeysError):
+                return unconfirmed(confirmation)
+            record = confirmation.value
+        if record.is_active:
+            return still_active(record, elapsed=self.transport.now() - began)
+        return Done(record)
+
+    async def deactivation(self, key_id: str) -> Deactivation:
+        """The same, as one outcome of many."""
+        verdict = await self.deactivate(key_id)
+        if isinstance(verdict, ApiKeysError):
+            return Deactivation(key_id, error=verdict)
+        return Deactivation(key_id, record=verdict.value)
+
+    async def create_or_undo(self, call: Call[CreatedKey], nonce: str) -> CreatedKey:
+        """Creates a key that bears a nonce; where it may have been made without our having its secret, undoes that."""
+        settled = False
+        try:
+            verdict = await self.settle(call)
+            settled = True
+        finally:
+            if not settled:
+                await self.transport.finish(self.undo(nonce))
+        if isinstance(verdict, Done):
+            return verdict.value
+        if verdict.outcome in (Outcome.UNKNOWN, Outcome.APPLIED):
+            undo = await self.undo(nonce)
+            verdict.args = (f"{verdict.args[0]} {undo}",)
+            verdict.next_step = undo.next_step
+        raise verdict
+
+    async def undo(self, nonce: str) -> Undo:
+        """Ends the key that bears a nonce. Looks more than once: a commit can come after the answer was given up."""
+        undo = Undo(nonce)
+        began = self.transport.now()
+        for wait in UNDO_WAITS:
+            await self.transport.sleep(wait)
+            listed = await self.settle(self.calls.list(), began)
+            if isinstance(listed, ApiKeysError):
+                continue
+            undo.looked = True
+            for record in listed.value:
+                if bears(record.description, nonce):
+                    ended = await self.deactivate(record.id, began)
+                    (undo.alive if isinstance(ended, ApiKeysError) else undo.ended).append(record.id)
+            if undo.alive or undo.ended:
+                break
+        return undo

@@ -1,0 +1,228 @@
+"""The client: the operations as a user calls them."""
+
+from __future__ import annotations
+
+import builtins
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import NoReturn
+
+from typing_extensions import Self
+
+from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
+from api_keys_client._attempts_async import Attempts
+from api_keys_client._calls import Calls, CreatedKey
+from api_keys_client._contract import ApiKeyResponse, Role
+from api_keys_client._outcome import Deactivation
+from api_keys_client._transport_async import Access, Transport
+from api_keys_client.errors import ApiKeysError
+from api_keys_client.rotation import temporary_mark, unmarked
+from api_keys_client.settings import (
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_TIMEOUT,
+    Given,
+    Timeout,
+    Token,
+    check,
+)
+
+
+class AsyncApiKeysClient(Access):
+    """A client of the API-keys API of one GenAI Engine.
+
+    Use it as a context manager, or call `close()` when done. `ApiKeysClient` is thread-safe, and safe across `fork`;
+    `AsyncApiKeysClient`, with the same methods as coroutines, belongs to the asyncio event loop of its first call.
+
+    Args:
+        base_url: where the engine is, with the path before `/auth` if there is one;
+            None: API_KEYS_BASE_URL, or else http://localhost.
+        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each call;
+            None: API_KEYS_TOKEN, or else BEARER_TOKEN.
+        timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
+        deadline: seconds for a call with all its attempts and waits.
+        max_attempts: how often a call that can be repeated without harm is tried.
+        headers: sent along with each request.
+        ssl_context: what TLS trusts and presents; None: the system's certificates.
+        proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
+            (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Loopback is always reached directly.
+        allow_http: send the token over plain http to another host.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        token: Token | None = None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        deadline: float = DEFAULT_DEADLINE,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        given = Given(base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http)
+        # Gone from this frame before anything can raise: a traceback may show locals.
+        del base_url, token, headers, proxy
+        settings = check(given)
+        self._attempts = Attempts(Transport(settings), settings, Calls(settings))
+        self._owns_transport = True
+
+    def with_options(
+        self,
+        *,
+        token: Token | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A view of this client with other options, on the same connections.
+
+        What is None stays as it is; `headers` are added to those there are. Closing a view leaves
+        the connections to the client that it was made from.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+        """
+        given = Given(None, token, timeout, deadline, max_attempts, headers)
+        del token, headers
+        view = object.__new__(type(self))
+        mine = self._attempts
+        settings = check(given, mine.settings)
+        view._attempts = Attempts(mine.transport, settings, Calls(settings) if given.headers else mine.calls)
+        view._owns_transport = False
+        return view
+
+    async def close(self) -> None:
+        """Closes the connections; calls in flight end with an ApiConnectionError. Closing twice is fine."""
+        if self._owns_transport:
+            await self._attempts.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        # A traceback of a failed constructor may show it.
+        made = getattr(self, "_attempts", None)
+        return f"<{type(self).__name__} {made.settings.base_url if made else '(not made)'}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
+
+    async def create(self, description: Description = UNSET, roles: Roles = UNSET) -> CreatedKey:
+        """Creates a key. Its secret, `key`, is in this answer only.
+
+        Args:
+            description: what the key is for (str); None is sent as null.
+            roles: roles as `Role` or str, from any iterable; left out, the server's default (VALIDATION-USER);
+                None or empty: none.
+
+        Raises:
+            OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
+            KeyLimitReachedError: the server has as many active keys as it allows.
+            InvalidRequestError: a description or role that cannot be.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        return await self._attempts.run(self._attempts.calls.create(description, roles))
+
+    async def list(
+        self, description: str | None = None, role: Role | str | None = None
+    ) -> builtins.list[ApiKeyResponse]:
+        """The active keys, in no particular order, without their secrets.
+
+        Args:
+            description: only keys with this description (str), the client's own marks aside.
+            role: only keys with this role.
+
+        Raises:
+            ApiKeysError: see `api_keys_client.errors`.
+        """
+        records = await self._attempts.run(self._attempts.calls.list())
+        if description is not None:
+            records = [record for record in records if unmarked(record.description) == description]
+        if role is not None:
+            records = [record for record in records if role in (record.roles or ())]
+        return records
+
+    async def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """The record of a key, active or not, without its secret.
+
+        Its `created_at` is the server's local time without an offset, and the same for all keys that one
+        server process made: it tells neither age nor order.
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            InvalidRequestError: the id is no UUID; nothing was sent.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        return await self._attempts.run(self._attempts.calls.get(key_id))
+
+    async def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """Deactivates a key for good and gives its record, which says that it is inactive.
+
+        A server that answers without the record (204) is asked for it. The key may go on working elsewhere for
+        some seconds (a cache of the server's).
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+        """
+        verdict = await self._attempts.deactivate(canonical_id(key_id))
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
+    async def deactivate_many(
+        self,
+        key_ids: Iterable[str | uuid.UUID],
+        done: Callable[[Deactivation], object] | None = None,
+        *,
+        bound: int = 8,
+    ) -> builtins.list[Deactivation]:
+        """Deactivates many keys, at most `bound` at once; nothing stops at the first failure.
+
+        Args:
+            key_ids: the ids; all are checked before the first is sent.
+            done: told of each outcome as it comes, so that an interrupted caller knows.
+
+        Returns:
+            One `Deactivation` per id, in order: its record, or its error.
+
+        Raises:
+            InvalidRequestError: an id is no UUID; nothing was sent.
+        """
+        if isinstance(key_ids, (str, bytes)):
+            raise refused("Many ids are a list of ids: this is a single string.")
+        canonical = [canonical_id(key_id) for key_id in key_ids]
+        return await self._attempts.transport.fan_out(self._attempts.deactivation, canonical, bound=bound, done=done)
+
+    @asynccontextmanager
+    async def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> AsyncIterator[CreatedKey]:
+        """A key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
+
+        Its description bears a mark, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
+        undone. Only the end of the process itself leaves the key active.
+
+        Raises:
+            ApiKeysError: the key could not be made, or not be deactivated.
+        """
+        attempts = self._attempts
+        nonce = attempts.transport.nonce()
+        created = await attempts.create_or_undo(attempts.calls.create(temporary_mark(description, nonce), roles), nonce)
+        try:
+            yield created
+        finally:
+            await attempts.transport.finish(self.deactivate(created.id))
