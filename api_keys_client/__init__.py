@@ -8,54 +8,48 @@ __version__ = "0.1.0"
 # A type checker takes any name TYPE_CHECKING for true; importing it would double the cost of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from api_keys_client._arguments import UNSET as UNSET
-    from api_keys_client._arguments import key_id_from_secret as key_id_from_secret
-    from api_keys_client._calls import CreatedKey as CreatedKey
-    from api_keys_client._client import ApiKeysClient as ApiKeysClient
-    from api_keys_client._client_async import AsyncApiKeysClient as AsyncApiKeysClient
-    from api_keys_client._contract import ApiKeyResponse as ApiKeyResponse
-    from api_keys_client._contract import Role as Role
-    from api_keys_client._outcome import Deactivation as Deactivation
+    from api_keys_client._arguments import (
+        UNSET as UNSET,
+        key_id_from_secret as key_id_from_secret,
+    )
+    from api_keys_client._calls import (
+        CreatedKey as CreatedKey,
+    )
+    from api_keys_client._client import (
+        ApiKeysClient as ApiKeysClient,
+    )
+    from api_keys_client._client_async import (
+        AsyncApiKeysClient as AsyncApiKeysClient,
+    )
+    from api_keys_client._contract import (
+        ApiKeyResponse as ApiKeyResponse,
+        Role as Role,
+    )
+    from api_keys_client._outcome import (
+        Deactivation as Deactivation,
+    )
+    from api_keys_client._rotate import (
+        Rotation as Rotation,
+    )
+    from api_keys_client._rotate_async import (
+        AsyncRotation as AsyncRotation,
+    )
     from api_keys_client.errors import (
         ApiConnectionError as ApiConnectionError,
-    )
-    from api_keys_client.errors import (
         ApiKeysError as ApiKeysError,
-    )
-    from api_keys_client.errors import (
         ApiTimeoutError as ApiTimeoutError,
-    )
-    from api_keys_client.errors import (
         AuthenticationError as AuthenticationError,
-    )
-    from api_keys_client.errors import (
         ConfigurationError as ConfigurationError,
-    )
-    from api_keys_client.errors import (
         InvalidRequestError as InvalidRequestError,
-    )
-    from api_keys_client.errors import (
         KeyLimitReachedError as KeyLimitReachedError,
-    )
-    from api_keys_client.errors import (
         KeyNotFoundError as KeyNotFoundError,
-    )
-    from api_keys_client.errors import (
+        NotStored as NotStored,
         Outcome as Outcome,
-    )
-    from api_keys_client.errors import (
         OutcomeUnknownError as OutcomeUnknownError,
-    )
-    from api_keys_client.errors import (
         PermissionDeniedError as PermissionDeniedError,
-    )
-    from api_keys_client.errors import (
         RateLimitedError as RateLimitedError,
-    )
-    from api_keys_client.errors import (
+        RotationError as RotationError,
         ServerError as ServerError,
-    )
-    from api_keys_client.errors import (
         UnexpectedResponseError as UnexpectedResponseError,
     )
 
@@ -66,6 +60,7 @@ _HOME = {
     "ApiKeysError": "errors",
     "ApiTimeoutError": "errors",
     "AsyncApiKeysClient": "_client_async",
+    "AsyncRotation": "_rotate_async",
     "AuthenticationError": "errors",
     "ConfigurationError": "errors",
     "CreatedKey": "_calls",
@@ -73,11 +68,14 @@ _HOME = {
     "InvalidRequestError": "errors",
     "KeyLimitReachedError": "errors",
     "KeyNotFoundError": "errors",
+    "NotStored": "errors",
     "Outcome": "errors",
     "OutcomeUnknownError": "errors",
     "PermissionDeniedError": "errors",
     "RateLimitedError": "errors",
     "Role": "_contract",
+    "Rotation": "_rotate",
+    "RotationError": "errors",
     "ServerError": "errors",
     "UNSET": "_arguments",
     "UnexpectedResponseError": "errors",

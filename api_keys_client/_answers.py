@@ -14,7 +14,7 @@ def begun(status: int, headers: Mapping[str, str], *, authorization: str, receiv
     """An answer whose headers are there; its body is still to be read."""
     answer = Answer(status)
     if status < 300:
-        if "Content-Encoding" in headers:
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
             answer.problem = "compressed, which was not asked for"
     else:
         answer.retry_after = headers.get("Retry-After")

@@ -43,7 +43,7 @@ def canonical_id(key_id: str | uuid.UUID) -> str:
     canonical = uuid_in(key_id)
     if canonical is None:
         # The value stays out of the text: what is given by mistake may be a secret.
-        raise refused(f"The id of a key is a UUID; this {type(key_id).__name__} is none.")
+        raise refused(f"A key's id is a UUID; the {type(key_id).__name__} given is not one.")
     return canonical
 
 
@@ -89,7 +89,7 @@ def checked_roles(roles: Iterable[Role | str] | None) -> list[Role] | None:
     if roles is None:
         return None
     if isinstance(roles, (str, bytes)) or not isinstance(roles, Iterable):
-        raise refused(f"Roles are a list of roles or None, not {type(roles).__name__}.")
+        raise refused(f'Roles come in a list, such as ["TASK-ADMIN"], or are None; this is {type(roles).__name__}.')
     accepted: list[Role] = []
     for role in roles:
         try:

@@ -118,10 +118,16 @@ class Attempts:
             verdict.next_step = undo.next_step
         raise verdict
 
-    def undo(self, nonce: str) -> Undo:
-        """Ends the key that bears a nonce. Looks more than once: a commit can come after the answer was given up."""
+    def undo(self, nonce: str, key_id: str | None = None) -> Undo:
+        """Ends the key that bears a nonce; by its id where that is known.
+
+        Looks more than once: a commit can come after the answer was given up.
+        """
         undo = Undo(nonce)
         began = self.transport.now()
+        if key_id is not None:
+            self._end(key_id, undo, began)
+            return undo
         for wait in UNDO_WAITS:
             self.transport.sleep(wait)
             listed = self.settle(self.calls.list(), began)
@@ -130,8 +136,11 @@ class Attempts:
             undo.looked = True
             for record in listed.value:
                 if bears(record.description, nonce):
-                    ended = self.deactivate(record.id, began)
-                    (undo.alive if isinstance(ended, ApiKeysError) else undo.ended).append(record.id)
+                    self._end(record.id, undo, began)
             if undo.alive or undo.ended:
                 break
         return undo
+
+    def _end(self, key_id: str, undo: Undo, began: float) -> None:
+        ended = self.deactivate(key_id, began)
+        (undo.alive if isinstance(ended, ApiKeysError) else undo.ended).append(key_id)

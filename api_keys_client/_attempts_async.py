@@ -117,10 +117,16 @@ class Attempts:
             verdict.next_step = undo.next_step
         raise verdict
 
-    async def undo(self, nonce: str) -> Undo:
-        """Ends the key that bears a nonce. Looks more than once: a commit can come after the answer was given up."""
+    async def undo(self, nonce: str, key_id: str | None = None) -> Undo:
+        """Ends the key that bears a nonce; by its id where that is known.
+
+        Looks more than once: a commit can come after the answer was given up.
+        """
         undo = Undo(nonce)
         began = self.transport.now()
+        if key_id is not None:
+            await self._end(key_id, undo, began)
+            return undo
         for wait in UNDO_WAITS:
             await self.transport.sleep(wait)
             listed = await self.settle(self.calls.list(), began)
@@ -129,8 +135,11 @@ class Attempts:
             undo.looked = True
             for record in listed.value:
                 if bears(record.description, nonce):
-                    ended = await self.deactivate(record.id, began)
-                    (undo.alive if isinstance(ended, ApiKeysError) else undo.ended).append(record.id)
+                    await self._end(record.id, undo, began)
             if undo.alive or undo.ended:
                 break
         return undo
+
+    async def _end(self, key_id: str, undo: Undo, began: float) -> None:
+        ended = await self.deactivate(key_id, began)
+        (undo.alive if isinstance(ended, ApiKeysError) else undo.ended).append(key_id)

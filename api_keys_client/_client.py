@@ -18,6 +18,7 @@ from api_keys_client._attempts import Attempts
 from api_keys_client._calls import Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
+from api_keys_client._rotate import Leftovers, Rotation, Use, rotate
 from api_keys_client._transport import Access, Transport
 from api_keys_client.errors import ApiKeysError
 from api_keys_client.rotation import temporary_mark, unmarked
@@ -225,3 +226,46 @@ class ApiKeysClient(Access):
             yield created
         finally:
             attempts.transport.finish(self.deactivate(created.id))
+
+    def rotate(
+        self,
+        key_id: str | uuid.UUID,
+        *,
+        store: Use,
+        verify: Use | None = None,
+        keep_old: bool = False,
+        leftovers: Leftovers = "refuse",
+        roles: Iterable[Role | str] | None = None,
+        description: str | None = None,
+    ) -> Rotation:
+        """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
+
+        Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
+        the next rotation: the new key's description bears a mark, ` (replaces <old id> #<nonce>)`.
+
+        Args:
+            key_id: the key to replace; it must be active.
+            store: writes the new key where it is used; gets the created key. Raising `NotStored` says that nothing
+                was written; any other exception leaves both keys active. May be async in the async client.
+            verify: tries the new key before it is stored; raising, or returning False, undoes it.
+            keep_old: leave the old key to `finish()` of the result.
+            leftovers: what to do about keys that earlier rotations of this one left active: "refuse" stops,
+                "deactivate" ends them together with the old key, "keep" leaves them.
+            roles: the new key's roles; None keeps the old one's.
+            description: the new key's description; None keeps the old one's.
+
+        Raises:
+            RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
+            KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
+            ApiKeysError: anything else that failed before a new key was made.
+        """
+        return rotate(
+            self._attempts,
+            canonical_id(key_id),
+            store=store,
+            verify=verify,
+            keep_old=keep_old,
+            leftovers=leftovers,
+            roles=roles,
+            description=description,
+        )

@@ -17,20 +17,10 @@ if _stamp != ("api-keys-client", __version__):
 # After the check: another package of that name may lack these, and would fail with a less helpful error.
 from _generated import (
     ApiClient as ApiClient,
-)
-from _generated import (
     ApiKeyResponse as ApiKeyResponse,
-)
-from _generated import (
     APIKeysApi as APIKeysApi,
-)
-from _generated import (
     APIKeysRolesEnum as Role,
-)
-from _generated import (
     Configuration as Configuration,
-)
-from _generated import (
     NewApiKeyRequest as NewApiKeyRequest,
 )
 

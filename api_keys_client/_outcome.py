@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -37,6 +39,9 @@ BACKOFF_MOST = 8.0
 RETRY_AFTER_MOST = 60.0
 DETAIL_MOST = 1_000
 
+# Compiled when first used: most programs never see an error that needs them.
+_BASE64 = r"[A-Za-z0-9+/]{52,}={0,2}"
+_ENGINE_SECRET = rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}:"
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
@@ -187,8 +192,11 @@ def _refusal(call: Call[Any], answer: Answer) -> _Finding:
     elif status >= 500 or status == 408:
         error, outcome = ServerError, Outcome.UNKNOWN
         replay, asked_wait = status in _REPLAYED and call.operation.replayable, _retry_after(answer)
-    what = f"the server answered {status}{_phrase(status)}"
-    return _Finding(error, f"{what}: {detail}" if detail else what, outcome, replay, asked_wait, fields)
+    phrase = _phrase(status)
+    what = f"the server answered {status} {phrase}".rstrip()
+    # Some servers say the status's name again.
+    told = what if detail in (None, phrase) else f"{what}: {detail}"
+    return _Finding(error, told, outcome, replay, asked_wait, fields)
 
 
 def _error(
@@ -199,9 +207,10 @@ def _error(
     if not operation.replayable and outcome is Outcome.UNKNOWN:
         kind = OutcomeUnknownError
         fields = {"status": fields.get("status"), "detail": fields.get("detail"), "reason": finding.what}
-    what = f"{operation.name}: {finding.what} (attempt {attempt}, {elapsed:.1f} s)."
+    name = operation.name if call.key_id is None else f"{operation.name} {call.key_id}"
+    tried = f" after {attempt} attempts in {elapsed:.1f} s" if attempt > 1 else ""
     return kind(
-        f"{what} {_meaning(operation.name, outcome)}".rstrip(),
+        f"{name}: {finding.what}{tried}. {_meaning(operation.name, outcome)}".rstrip(),
         attempts=attempt,
         elapsed=elapsed,
         retryable=finding.replay,
@@ -222,7 +231,7 @@ def _meaning(operation: str, outcome: Outcome | None) -> str:
 
 def _phrase(status: int) -> str:
     try:
-        return f" {HTTPStatus(status).phrase}"
+        return HTTPStatus(status).phrase
     except ValueError:
         return ""
 
@@ -240,8 +249,17 @@ def _detail(answer: Answer) -> str | None:
         return None
     if answer.token:
         detail = detail.replace(answer.token, "[token]")
+    detail = re.sub(_BASE64, _masked, detail)
     printable = "".join(character if character.isprintable() else " " for character in detail[: DETAIL_MOST + 1])
     return printable if len(printable) <= DETAIL_MOST else printable[: DETAIL_MOST - 1] + "…"
+
+
+def _masked(found: re.Match[str]) -> str:
+    """What takes the place of a run of base64 characters in a server's words."""
+    run = found[0].rstrip("=")
+    # Whatever stands right before a secret shifts it, and the end may have been cut off.
+    shifted = (run[start : start + (len(run) - start) // 4 * 4] for start in range(4))
+    return "[secret]" if any(re.search(_ENGINE_SECRET, b64decode(part)) for part in shifted) else found[0]
 
 
 def _fault(item: dict[str, Any]) -> str:

@@ -13,17 +13,19 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import urllib3
 
 from api_keys_client._answers import begun, cut_off, most_of
+from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import lost
-from api_keys_client.errors import ApiConnectionError, Outcome
+from api_keys_client.errors import ApiConnectionError, NotStored, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 POOL_SIZE = 20
+READ_AT_ONCE = 256 * 1024
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
 _NO_RETRIES = urllib3.Retry(total=False, redirect=False)
@@ -90,7 +93,7 @@ class Transport:
         if os.getpid() != self._process:
             self._open()
         previous = current.attempt
-        attempt = current.attempt = Attempt(not operation.replayable, self._closed)
+        attempt = current.attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
         self._in_flight.add(attempt)
         try:
             response = self._pool.urlopen(
@@ -155,6 +158,24 @@ class Transport:
     def finish(value: Result) -> Result:
         """Where the async twin shields what must be finished although it is being cancelled."""
         return value
+
+    @staticmethod
+    def check_callable(function: object) -> None:
+        """Refuses what is no function, or an async one: un-awaited, it would count as done."""
+        if not callable(function):
+            raise refused(f"store= and verify= are functions that take the new key, not {type(function).__name__}.")
+        if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
+            raise refused("store= and verify= of the sync client are plain functions; this one is async.")
+
+    @staticmethod
+    def ask(function: Callable[[Item], object], item: Item) -> object:
+        """Calls a function of the user's."""
+        result = function(item)
+        if isinstance(result, Awaitable):
+            if isinstance(result, Coroutine):
+                result.close()
+            raise NotStored("the function is async, and was not run")
+        return result
 
     @staticmethod
     def fan_out(
@@ -264,7 +285,8 @@ def _read(response: urllib3.BaseHTTPResponse, answer: Answer) -> bool:
     most = most_of(answer)
     body = io.BytesIO()
     while not response.closed:
-        body.write(response.read(most + 1 - body.tell(), decode_content=False))
+        # In pieces: of one read, http.client keeps each chunk as an object, however short.
+        body.write(response.read(min(READ_AT_ONCE, most + 1 - body.tell()), decode_content=False))
         if body.tell() > most:
             return False
     answer.body = body.getvalue()

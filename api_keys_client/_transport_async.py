@@ -30,6 +30,7 @@ else:
 from yarl import URL
 
 from api_keys_client._answers import begun, cut_off, most_of
+from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._failures import lost
 from api_keys_client.errors import ConfigurationError, Outcome
@@ -237,11 +238,16 @@ class Transport:
         return [task.result() for task in tasks]
 
     @staticmethod
-    async def ask(function: Callable[[Item], Result | Awaitable[Result]], item: Item) -> Result:
+    def check_callable(function: object) -> None:
+        """Refuses what is no function."""
+        if not callable(function):
+            raise refused(f"store= and verify= are functions that take the new key, not {type(function).__name__}.")
+
+    @staticmethod
+    async def ask(function: Callable[[Item], object], item: Item) -> object:
         """Calls a function of the user's, plain or async."""
-        given: Any = function(item)
-        result: Result = await given if isinstance(given, Awaitable) else given
-        return result
+        result = function(item)
+        return await result if isinstance(result, Awaitable) else result
 
 
 class Access:

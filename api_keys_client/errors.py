@@ -12,14 +12,19 @@ ApiKeysError
 ├── RateLimitedError            429
 ├── ServerError                 5xx and 408
 ├── UnexpectedResponseError     an answer that this API does not give
-└── OutcomeUnknownError         a create that may have happened: always this, and only then
+├── OutcomeUnknownError         a create that may have happened: always this, and only then
+└── RotationError               a rotation that did not end as it should
+
+NotStored is no error of ours: a rotation's `store` raises it to say that it wrote nothing.
 
 All of them pickle, so that a process pool hands them back whole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import Any
 
 __all__ = [
     "ApiConnectionError",
@@ -30,10 +35,12 @@ __all__ = [
     "InvalidRequestError",
     "KeyLimitReachedError",
     "KeyNotFoundError",
+    "NotStored",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "RateLimitedError",
+    "RotationError",
     "ServerError",
     "UnexpectedResponseError",
 ]
@@ -182,3 +189,50 @@ class OutcomeUnknownError(ApiKeysError):
     def __init__(self, message: str, *, reason: str = "", **fields: object) -> None:
         super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
         self.reason = reason
+
+
+class RotationError(ApiKeysError):
+    """A rotation that stopped or was undone. Its text names every key that it knows to be active.
+
+    Attributes:
+        stage: the step (str) at which it stopped: "list", "leftovers", "create", "verify", "store" or "deactivate".
+        old_id: id (str) of the key that was to be replaced.
+        new_id: id (str) of the new key; None where none is known to have been made.
+        leftovers: ids (list of str) of further keys that are still active.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: str = "",
+        old_id: str = "",
+        new_id: str | None = None,
+        leftovers: Sequence[str] = (),
+        undo: Callable[[], Any] | None = None,
+        **fields: object,
+    ) -> None:
+        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
+        self.stage = stage
+        self.old_id = old_id
+        self.new_id = new_id
+        self.leftovers = list(leftovers)
+        self._undo = undo
+
+    def undo(self) -> Any:
+        """Deactivates the new key, for a caller who knows that it was not stored; the async client's is awaited.
+
+        Only after a `store` that failed in a way that left this open; a RuntimeError otherwise, and in a copy that
+        came out of a pickle.
+        """
+        if self._undo is None:
+            raise RuntimeError("there is nothing to undo")
+        return self._undo()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The undo holds the client, which cannot be pickled.
+        return (type(self), self.args, {**vars(self), "_undo": None})
+
+
+class NotStored(Exception):  # reads as what it says, at the place where a store raises it
+    """Raised by a rotation's `store`: nothing was written, so the new key can be undone."""

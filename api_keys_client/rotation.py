@@ -1,34 +1,71 @@
 """The marks that the client leaves in descriptions, written and read back. Pure.
 
-A key's description ends in a mark with a nonce, so that a key whose creation was cut off
-can be found in the server's own list: no journal of the client's own is needed.
+A key's description ends in a mark with a nonce, so that a key whose creation was cut off, or that a rotation left
+behind, can be found in the server's own list: no journal of the client's own is needed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
-_TEMPORARY = re.compile(r" ?\(temporary #(?P<nonce>[0-9a-f]{12})\)\Z")
+from api_keys_client._contract import ApiKeyResponse
+
+_NONCE = r"#(?P<nonce>[0-9a-f]{12})"
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_MARK = re.compile(rf"(?:\A| )\((?:temporary|replaces (?P<replaces>{_ID})) {_NONCE}\)\Z")
 
 UNDO_WAITS = (0.0, 0.5, 1.5)
 """Seconds before each look for a key that may have been made: a commit can come late."""
 
 
+class Mark(NamedTuple):
+    """What the end of a description says: the nonce, and the id of the key that this one replaces."""
+
+    nonce: str
+    replaces: str | None
+
+
 def temporary_mark(description: str | None, nonce: str) -> str:
     """The description of a temporary key: the caller's own words, then the mark."""
-    mark = f"(temporary #{nonce})"
-    return f"{description} {mark}" if description else mark
+    return _marked(description, f"(temporary #{nonce})")
+
+
+def replacement_mark(description: str | None, replaced_id: str, nonce: str) -> str:
+    """The description of a replacement: the words of the key that it replaces, whose own mark is not kept."""
+    return _marked(unmarked(description), f"(replaces {replaced_id} #{nonce})")
+
+
+def mark_of(description: str | None) -> Mark | None:
+    """The mark at the end of a description, if there is one."""
+    found = _MARK.search(description or "")
+    return None if found is None else Mark(found["nonce"], found["replaces"])
 
 
 def unmarked(description: str | None) -> str | None:
-    """A description without the mark that the client left in it; None stays None."""
-    return description and _TEMPORARY.sub("", description)
+    """A description without the mark at its end; None if it is nothing else."""
+    if not description or mark_of(description) is None:
+        return description
+    return _MARK.sub("", description) or None
 
 
 def bears(description: str | None, nonce: str) -> bool:
     """Whether a description ends in the mark with this nonce."""
-    found = _TEMPORARY.search(description or "")
-    return found is not None and found["nonce"] == nonce
+    mark = mark_of(description)
+    return mark is not None and mark.nonce == nonce
+
+
+def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> list[ApiKeyResponse]:
+    """The keys that earlier rotations left: those that replace this key, or the one that it replaced itself."""
+    mine = mark_of(old.description)
+    replaced = {old.id, mine and mine.replaces} - {None}
+    marks = ((record, mark_of(record.description)) for record in records if record.id != old.id)
+    return [record for record, mark in marks if mark is not None and mark.replaces in replaced]
+
+
+def _marked(description: str | None, mark: str) -> str:
+    return f"{description} {mark}" if description else mark
 
 
 class Undo:
@@ -51,5 +88,5 @@ class Undo:
     @property
     def next_step(self) -> str:
         if self.ended and not self.alive:
-            return "Nothing of it is left active that was seen; call again."
+            return "Nothing of it was seen to be left; call again."
         return f"Look in the list for #{self.nonce}, and deactivate the key that bears it."

@@ -17,16 +17,22 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "api_keys_client"
 
-DERIVED = {"_attempts_async.py": "_attempts.py", "_client_async.py": "_client.py"}
+DERIVED = {
+    "_attempts_async.py": "_attempts.py",
+    "_client_async.py": "_client.py",
+    "_rotate_async.py": "_rotate.py",
+}
 
 SUBSTITUTIONS = {
     "async": "",
     "await": "",
     "AsyncApiKeysClient": "ApiKeysClient",
     "AsyncIterator": "Iterator",
+    "AsyncRotation": "Rotation",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "_attempts_async": "_attempts",
+    "_rotate_async": "_rotate",
     "_transport_async": "_transport",
     "asynccontextmanager": "contextmanager",
 }

@@ -1,0 +1,180 @@
+# Derived from _rotate_async.py by scripts/unasync.py: edit that file, then run the script.
+"""Rotation: a new key in place of an old one, such that a cut at any point leaves a working key where it is kept.
+
+The steps, and what a cut at each leaves, are in docs/guides/rotation.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal, TypeAlias
+
+from api_keys_client._arguments import checked_description, checked_roles, refused
+from api_keys_client._attempts import Attempts
+from api_keys_client._calls import CreatedKey
+from api_keys_client._contract import ApiKeyResponse, Role
+from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
+from api_keys_client.rotation import leftovers_of, replacement_mark, unmarked
+
+Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"]
+Use: TypeAlias = Callable[[CreatedKey], "Awaitable[object] | object"]
+
+
+class Rotation:
+    """A rotation that is done, but for the old key where `keep_old` was asked for.
+
+    Attributes:
+        old: the record of the key that was replaced, as it was before.
+        new: the new key, with its secret.
+    """
+
+    def __init__(self, attempts: Attempts, old: ApiKeyResponse, new: CreatedKey, ending: list[str]) -> None:
+        self.old = old
+        self.new = new
+        self._attempts = attempts
+        self._ending = ending
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.old.id} -> {self.new.id}>"
+
+    def finish(self) -> None:
+        """Deactivates the old key, and the leftovers if that was asked for. Does nothing where that is done.
+
+        Raises:
+            RotationError: some are still active; `leftovers` and the text name them. Calling again goes on.
+        """
+        failed: dict[str, ApiKeysError] = {}
+        for key_id in self._ending:
+            verdict = self._attempts.deactivate(key_id)
+            if isinstance(verdict, ApiKeysError):
+                failed[key_id] = verdict
+        self._ending = [*failed]
+        if failed:
+            raise RotationError(
+                f"The new key {self.new.id} is in place, but not every old one is known to be inactive. "
+                + " ".join(f"{key_id}: {error.args[0]}" for key_id, error in failed.items()),
+                stage="deactivate",
+                old_id=self.old.id,
+                new_id=self.new.id,
+                leftovers=[*failed],
+                outcome=Outcome.APPLIED,
+                retryable=True,
+                next_step="Deactivate them.",
+            )
+
+
+def rotate(
+    attempts: Attempts,
+    key_id: str,
+    *,
+    store: Use,
+    verify: Use | None,
+    keep_old: bool,
+    leftovers: Leftovers,
+    roles: Iterable[Role | str] | None,
+    description: str | None,
+) -> Rotation:
+    """The steps, in order; see the client's `rotate`."""
+    if leftovers not in ("refuse", "deactivate", "keep"):
+        raise refused('leftovers= is "refuse", "deactivate" or "keep".')
+    for function in (store, *([] if verify is None else [verify])):
+        attempts.transport.check_callable(function)
+    given_roles = checked_roles(roles)
+    given_description = checked_description(description)
+
+    old, left = _find(attempts, key_id)
+    if left and leftovers == "refuse":
+        named = ", ".join(record.id for record in left)
+        raise RotationError(
+            f"Earlier rotations of key {old.id} left {named} active; one of them may be in use. Nothing was changed.",
+            stage="leftovers",
+            old_id=old.id,
+            leftovers=[record.id for record in left],
+            outcome=Outcome.NOT_SENT,
+            next_step='Find out which key is in use, then rotate that one with leftovers="deactivate" or "keep".',
+        )
+    new = _replace(
+        attempts,
+        old,
+        description=unmarked(old.description) if given_description is None else given_description,
+        roles=checked_roles(old.roles or []) if given_roles is None else given_roles,
+        verify=verify,
+        store=store,
+    )
+    ending = [old.id, *(record.id for record in left if leftovers == "deactivate")]
+    rotation = Rotation(attempts, old, new, ending)
+    if not keep_old:
+        rotation.finish()
+    return rotation
+
+
+def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, list[ApiKeyResponse]]:
+    """The key as it is, and what earlier rotations of it left."""
+    records = attempts.run(attempts.calls.list())
+    for record in records:
+        if record.id == key_id:
+            return record, leftovers_of(record, records)
+    record = attempts.run(attempts.calls.get(key_id))
+    why = "the list of active keys does not have it" if record.is_active else "it is inactive"
+    raise RotationError(
+        f"Key {key_id} cannot be rotated: {why}. Nothing was changed.",
+        stage="list",
+        old_id=key_id,
+        leftovers=[left.id for left in leftovers_of(record, records)],
+        outcome=Outcome.NOT_SENT,
+        next_step="Rotate the key that is in use, or create one.",
+    )
+
+
+def _replace(
+    attempts: Attempts,
+    old: ApiKeyResponse,
+    *,
+    description: str | None,
+    roles: list[Role] | None,
+    verify: Use | None,
+    store: Use,
+) -> CreatedKey:
+    """Creates, verifies and stores; what fails before anything can have been stored is undone."""
+    transport = attempts.transport
+    nonce = transport.nonce()
+    call = attempts.calls.create(replacement_mark(description, old.id, nonce), roles)
+    new = attempts.create_or_undo(call, nonce)
+    stage = "verify"
+    cause: Exception | None = None
+    try:
+        if verify is None or transport.ask(verify, new) is not False:
+            stage = "store"
+            transport.ask(store, new)
+            return new
+    except Exception as error:
+        cause = error
+    except BaseException as interruption:
+        if stage == "verify":
+            transport.finish(attempts.undo(nonce, new.id))
+        elif sys.version_info >= (3, 11):
+            interruption.add_note(f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
+        raise
+    if stage == "store" and not isinstance(cause, NotStored):
+        raise RotationError(
+            f"store raised {type(cause).__name__}, and may have written the new key or not: "
+            f"the old key {old.id} and the new key {new.id} are both active.",
+            stage=stage,
+            old_id=old.id,
+            new_id=new.id,
+            outcome=Outcome.APPLIED,
+            undo=lambda: attempts.undo(nonce, new.id),
+            next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
+        ) from cause
+    why = "verify returned False" if cause is None else f"{stage} raised {type(cause).__name__}"
+    undo = transport.finish(attempts.undo(nonce, new.id))
+    raise RotationError(
+        f"{why}, so nothing was stored. {undo} The old key {old.id} was not touched.",
+        stage=stage,
+        old_id=old.id,
+        new_id=new.id,
+        leftovers=undo.alive,
+        outcome=Outcome.APPLIED,
+        next_step=undo.next_step,
+    ) from cause
