@@ -20,18 +20,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any, ClassVar, cast
 
 import urllib3
-from _generated import ApiClient, ApiKeyResponse, APIKeysApi, Configuration, NewApiKeyRequest
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from api_keys_client import ApiKeysClient
+from _generated import ApiClient, ApiKeyResponse, APIKeysApi, Configuration, NewApiKeyRequest
+from api_keys_client import ApiKeysClient, Role
 
-TOKEN = "bench-token"
+TOKEN = "bench-token"  # noqa: S105  # opens nothing
 KEY_ID = str(uuid.UUID(int=7, version=4))
 PAIRS_OF_THREADS = 16
 
@@ -57,7 +57,7 @@ def canned(body: object) -> bytes:
 
 class Canned(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
-    answers = {
+    answers: ClassVar[dict[bytes, bytes]] = {
         b"GET /auth/api_keys/ ": canned([record(number) for number in range(1000)]),
         b"POST /auth/api_keys/ ": canned(record(7, key="c2VjcmV0")),
         b"GET /auth/api_keys/" + KEY_ID.encode() + b" ": canned(record(7)),
@@ -83,9 +83,10 @@ def serve() -> None:
 @contextmanager
 def server() -> Iterator[str]:
     with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{cast('IO[str]', process.stdout).readline().strip()}"
+        finally:
+            process.terminate()
 
 
 class Floor:
@@ -144,8 +145,7 @@ class Generated:
         return self._api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
 
     def create(self) -> object:
-        request = NewApiKeyRequest.from_dict({"description": "bench", "roles": ["VALIDATION-USER"]})
-        assert request
+        request = NewApiKeyRequest(description="bench", roles=[Role.VALIDATION_USER])
         return self._api.create_api_key_auth_api_keys_post(request)
 
     def list(self) -> object:
@@ -212,7 +212,7 @@ TypeAdapter(ApiKeyResponse).validate_json(response.data)
 """,
     "api_keys_client": f"""
 import sys
-from api_keys_client import ApiKeysClient
+from api_keys_client import ApiKeysClient, Role
 ApiKeysClient(sys.argv[1], token="{TOKEN}").get("{KEY_ID}")
 """,
     "_generated": f"""
@@ -222,7 +222,11 @@ api = APIKeysApi(ApiClient(Configuration(host=sys.argv[1], access_token="{TOKEN}
 api.get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
 """,
 }
-IMPORT = {"hand-written": "pass", "api_keys_client": "import api_keys_client", "_generated": "from _generated import APIKeysApi"}
+IMPORT = {
+    "hand-written": "pass",
+    "api_keys_client": "import api_keys_client",
+    "_generated": "from _generated import APIKeysApi",
+}
 
 Row = tuple[str, float, Callable[[str], float]]
 
@@ -260,7 +264,8 @@ def main() -> None:
             ratios: dict[str, list[float]] = {Ours.name: [], Generated.name: []}
             for name in (Floor.name, *ratios):
                 measure(name)
-            for _ in track(range(arguments.rounds), title, disable=not sys.stderr.isatty(), console=Console(stderr=True)):
+            rounds = range(arguments.rounds)
+            for _ in track(rounds, title, disable=not sys.stderr.isatty(), console=Console(stderr=True)):
                 floor = measure(Floor.name)
                 for name, collected in ratios.items():
                     collected.append(measure(name) / floor)
