@@ -99,4 +99,5 @@ def checked_roles(roles: Iterable[Role | str] | None) -> list[Role] | None:
     else:
         return accepted
     known = ", ".join(role.value for role in Role)
-    raise refused(f"{role!r:.60} is not a role that a key can be created with: {known}.")
+    # By its place: what is given by mistake may be a secret.
+    raise refused(f"Role {len(accepted) + 1} is none that a key can be created with: {known}.")

@@ -10,7 +10,7 @@ from api_keys_client._calls import Call, Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse
 from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
 from api_keys_client._transport import Transport
-from api_keys_client.errors import ApiKeysError, Outcome
+from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 from api_keys_client.rotation import UNDO_WAITS, Undo, bears
 from api_keys_client.settings import Settings
 
@@ -51,7 +51,13 @@ class Attempts:
         while True:
             # A call that comes after another's time is up still gets to fail as a timeout.
             remaining = max(settings.deadline - (started - began), 0.001)
-            came = transport.send(call, settings=settings, remaining=remaining)
+            try:
+                came = transport.send(call, settings=settings, remaining=remaining)
+            except ConfigurationError as error:
+                # The caller's function gave no token: what goes on after a failure has to hear of it too.
+                if worst is not None:
+                    error.outcome, error.next_step = worst, "Correct the setting."
+                return error
             ended = transport.now()
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug(
@@ -94,6 +100,13 @@ class Attempts:
             return still_active(record, elapsed=self.transport.now() - began)
         return Done(record)
 
+    def end(self, key_id: str) -> ApiKeyResponse:
+        """The same; the error is raised."""
+        verdict = self.deactivate(key_id)
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
     def deactivation(self, key_id: str) -> Deactivation:
         """The same, as one outcome of many."""
         verdict = self.deactivate(key_id)
@@ -130,6 +143,8 @@ class Attempts:
             return undo
         for wait in UNDO_WAITS:
             self.transport.sleep(wait)
+            # The deadline is for the requests, and may be shorter than these waits.
+            began += wait
             listed = self.settle(self.calls.list(), began)
             if isinstance(listed, ApiKeysError):
                 continue

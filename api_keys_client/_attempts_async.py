@@ -9,7 +9,7 @@ from api_keys_client._calls import Call, Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse
 from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
 from api_keys_client._transport_async import Transport
-from api_keys_client.errors import ApiKeysError, Outcome
+from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 from api_keys_client.rotation import UNDO_WAITS, Undo, bears
 from api_keys_client.settings import Settings
 
@@ -50,7 +50,13 @@ class Attempts:
         while True:
             # A call that comes after another's time is up still gets to fail as a timeout.
             remaining = max(settings.deadline - (started - began), 0.001)
-            came = await transport.send(call, settings=settings, remaining=remaining)
+            try:
+                came = await transport.send(call, settings=settings, remaining=remaining)
+            except ConfigurationError as error:
+                # The caller's function gave no token: what goes on after a failure has to hear of it too.
+                if worst is not None:
+                    error.outcome, error.next_step = worst, "Correct the setting."
+                return error
             ended = transport.now()
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug(
@@ -93,6 +99,13 @@ class Attempts:
             return still_active(record, elapsed=self.transport.now() - began)
         return Done(record)
 
+    async def end(self, key_id: str) -> ApiKeyResponse:
+        """The same; the error is raised."""
+        verdict = await self.deactivate(key_id)
+        if isinstance(verdict, ApiKeysError):
+            raise verdict
+        return verdict.value
+
     async def deactivation(self, key_id: str) -> Deactivation:
         """The same, as one outcome of many."""
         verdict = await self.deactivate(key_id)
@@ -129,6 +142,8 @@ class Attempts:
             return undo
         for wait in UNDO_WAITS:
             await self.transport.sleep(wait)
+            # The deadline is for the requests, and may be shorter than these waits.
+            began += wait
             listed = await self.settle(self.calls.list(), began)
             if isinstance(listed, ApiKeysError):
                 continue

@@ -20,7 +20,6 @@ from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
 from api_keys_client._rotate import Leftovers, Rotation, Use, rotate
 from api_keys_client._transport import Access, Transport
-from api_keys_client.errors import ApiKeysError
 from api_keys_client.rotation import temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
@@ -180,10 +179,7 @@ class ApiKeysClient(Access):
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        verdict = self._attempts.deactivate(canonical_id(key_id))
-        if isinstance(verdict, ApiKeysError):
-            raise verdict
-        return verdict.value
+        return self._attempts.end(canonical_id(key_id))
 
     def deactivate_many(
         self,
@@ -256,8 +252,9 @@ class ApiKeysClient(Access):
 
         Raises:
             RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
+            OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
-            ApiKeysError: anything else that failed before a new key was made.
+            ApiKeysError: anything else that failed before there was a new key to store.
         """
         return rotate(
             self._attempts,

@@ -19,7 +19,6 @@ from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
 from api_keys_client._rotate_async import AsyncRotation, Leftovers, Use, rotate
 from api_keys_client._transport_async import Access, Transport
-from api_keys_client.errors import ApiKeysError
 from api_keys_client.rotation import temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
@@ -181,10 +180,7 @@ class AsyncApiKeysClient(Access):
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        verdict = await self._attempts.deactivate(canonical_id(key_id))
-        if isinstance(verdict, ApiKeysError):
-            raise verdict
-        return verdict.value
+        return await self._attempts.end(canonical_id(key_id))
 
     async def deactivate_many(
         self,
@@ -257,8 +253,9 @@ class AsyncApiKeysClient(Access):
 
         Raises:
             RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
+            OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
-            ApiKeysError: anything else that failed before a new key was made.
+            ApiKeysError: anything else that failed before there was a new key to store.
         """
         return await rotate(
             self._attempts,

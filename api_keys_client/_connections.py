@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import socket
@@ -13,21 +14,26 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from api_keys_client._answers import ANSWER_MOST
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 FRESH_FOR = 1.0
 """Seconds for which an idle connection is trusted with a create: the engine closes its own after about two."""
 
+_DAY = 86_400.0
+
 
 class Attempt:
     """What one attempt needs to tell its connection, and to know of it."""
 
-    __slots__ = ("closed", "connection", "fresh", "sent")
+    __slots__ = ("closed", "connection", "fresh", "sent", "until")
 
-    def __init__(self, fresh: bool, closed: threading.Event) -> None:
+    def __init__(self, fresh: bool, closed: threading.Event, until: float) -> None:
         self.fresh = fresh
         self.closed = closed
+        self.until = until
         self.sent = False
         self.connection: HTTPConnection | None = None
 
@@ -40,15 +46,23 @@ class _Current(threading.local):
 current = _Current()
 
 
+def plain(sock: socket.socket) -> socket.socket:
+    """The socket itself, where urllib3 has wrapped it for TLS inside a proxy's TLS."""
+    return getattr(sock, "socket", sock)
+
+
 class _BoundedReader(socket.SocketIO):
     """Reads a socket until one moment for the whole answer: urllib3's own timeout begins anew with each byte."""
 
     def __init__(self, sock: socket.socket, answer_by: float) -> None:
         super().__init__(sock, "r")
+        self.in_head = True
         # What socket.makefile does: http.client closes the socket before the body is read.
-        sock._io_refs += 1  # type: ignore[attr-defined]
+        plain(sock)._io_refs += 1  # type: ignore[attr-defined]
         self._socket = sock
         self._answer_by = answer_by
+        # Chunks may be as long as what is in them, but no answer is endless; a chunk's size can even say that it is.
+        self._most = 2 * ANSWER_MOST
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """What http.client calls on what it takes for the socket."""
@@ -59,7 +73,32 @@ class _BoundedReader(socket.SocketIO):
         if remaining <= 0:
             raise TimeoutError
         self._socket.settimeout(remaining)
-        return super().readinto(buffer)
+        count = super().readinto(buffer)
+        if not count and self.in_head:
+            # http.client would take the headers so far for all of them.
+            raise http.client.RemoteDisconnected("")
+        self._most -= count or 0
+        if self._most < 0:
+            raise OSError(errno.EMSGSIZE, "the answer is too long")
+        return count
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that begins after any interim ones, not after a 100 only."""
+
+    reader: _BoundedReader
+
+    def begin(self) -> None:
+        super().begin()
+        self.reader.in_head = False
+        if self.msg.defects:
+            # urllib3 would log the lines that are no headers, whatever a server echoes in them.
+            self.msg.defects.clear()
+            self.msg.set_payload("")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs don't know it
+        return version, http.client.CONTINUE if 101 < status < 200 else status, reason
 
 
 class _Watched(HTTPConnection):
@@ -78,8 +117,38 @@ class _Watched(HTTPConnection):
         return super().is_connected
 
     def connect(self) -> None:
-        self._answer_by = time.monotonic() + (self.timeout or 0.0)
+        attempt = current.attempt
+        if attempt and attempt.closed.is_set():
+            raise ConnectionAbortedError
+        self._answer_by = self._due(time.monotonic())
         super().connect()
+
+    def _new_conn(self) -> socket.socket:
+        """A socket to the first address that takes it: urllib3 would give the whole time to each of them."""
+        found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        for number, (family, kind, protocol, _, address) in enumerate(found):
+            sock = None
+            try:
+                # This alone fails for IPv6 where there is none.
+                sock = socket.socket(family, kind, protocol)
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(self._left() / (len(found) - number))
+                sock.connect(address)
+                # The TLS handshake has what is left.
+                sock.settimeout(self._left())
+            except OSError:
+                if sock:
+                    sock.close()
+                if number + 1 == len(found):
+                    raise
+            else:
+                return sock
+        raise socket.gaierror(socket.EAI_NONAME, "the host name has no address")
+
+    def _left(self) -> float:
+        # Never 0, which would make the socket one that does not wait.
+        return max(self._answer_by - time.monotonic(), 0.001)
 
     def endheaders(self, *args: Any, **options: Any) -> None:
         if self.sock is None:
@@ -94,14 +163,21 @@ class _Watched(HTTPConnection):
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
         now = self._idle_since = time.monotonic()
-        self._answer_by = now + (self.timeout or 0.0)
+        self._answer_by = self._due(now)
         return super().getresponse()
+
+    def _due(self, now: float) -> float:
+        due = now + (_DAY if self.timeout is None else self.timeout)
+        attempt = current.attempt
+        return min(due, attempt.until) if attempt else due
 
     def response_class(  # type: ignore[override]  # http.client only ever calls it
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None
     ) -> http.client.HTTPResponse:
-        reader = cast("socket.socket", _BoundedReader(sock, self._answer_by))
-        return http.client.HTTPResponse(reader, debuglevel, method)
+        reader = _BoundedReader(sock, self._answer_by)
+        response = _Response(cast("socket.socket", reader), debuglevel, method)
+        response.reader = reader
+        return response
 
 
 # urllib3 describes its connections by protocols that its own classes don't match to the letter.

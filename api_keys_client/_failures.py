@@ -38,17 +38,9 @@ def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException
         reasons: its other exceptions that say more than what is behind them, in our words.
     """
     chain = [*_chain(error)]
-    for cause in chain:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Lost(sent, "certificate", f"the server's certificate does not verify: {cause.verify_message}")
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-            reason = getattr(cause, "reason", None) or "handshake"
-            # An alert is the server's word on our certificate or protocol: it will say it again.
-            return Lost(
-                sent,
-                "certificate" if "ALERT" in reason else "connection",
-                f"TLS failed: {reason.replace('_', ' ').lower()}",
-            )
+    tls = _tls(chain, sent)
+    if tls:
+        return tls
     for cause in chain:
         tunnel = _TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
         if tunnel:
@@ -64,6 +56,21 @@ def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException
     if any(isinstance(cause, timeouts) for cause in chain):
         return _late(sent)
     return Lost(sent, "connection", f"the connection failed ({type(error).__name__})")
+
+
+def _tls(chain: list[BaseException], sent: bool) -> Lost | None:
+    ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    failures = [cause for cause in chain if isinstance(cause, ssl.SSLError) and not isinstance(cause, ends)]
+    # A library's own subclass says nothing of these two: they are with what is behind it.
+    for failure in failures:
+        distrust, reason = getattr(failure, "verify_message", None), getattr(failure, "reason", None)
+        if distrust:
+            return Lost(sent, "certificate", f"the server's certificate does not verify: {distrust}")
+        if reason:
+            words = f"TLS failed: {reason.replace('_', ' ').lower()}"
+            # An alert is the server's word on our certificate or protocol: it will say it again.
+            return Lost(sent, "certificate" if "ALERT" in reason else "connection", words)
+    return Lost(sent, "connection", "TLS failed") if failures else None
 
 
 def _late(sent: bool) -> Lost:

@@ -149,7 +149,9 @@ def _lost(call: Call[Any], lost: Lost) -> _Finding:
     outcome = Outcome.UNKNOWN if lost.sent else Outcome.NOT_SENT
     replay = lost.kind not in ("certificate", "closed") and (call.operation.replayable or not lost.sent)
     finding = _Finding(error, lost.reason, outcome, replay)
-    if lost.kind == "closed":
+    if lost.kind == "certificate":
+        finding.fields["next_step"] = "Check the base URL's host, this machine's clock, and what ssl_context= holds."
+    elif lost.kind == "closed":
         finding.fields["next_step"] = "Keep the client open while calls are in flight."
     return finding
 
@@ -186,6 +188,8 @@ def _refusal(call: Call[Any], answer: Answer) -> _Finding:
         fields["key_id"] = call.key_id
     elif status in (400, 422):
         error = KeyLimitReachedError if detail == _LIMIT_REACHED else InvalidRequestError
+    elif status == 407:
+        fields["next_step"] = "Give the proxy what it asks for, as user:password@ in its URL."
     elif status == 429:
         error, replay, asked_wait = RateLimitedError, True, _retry_after(answer)
         fields["retry_after"] = asked_wait

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Literal, TypeAlias
 
 from api_keys_client._arguments import checked_description, checked_roles, refused
@@ -14,7 +15,7 @@ from api_keys_client._attempts_async import Attempts
 from api_keys_client._calls import CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
-from api_keys_client.rotation import leftovers_of, replacement_mark, unmarked
+from api_keys_client.rotation import leftovers_of, replacement_mark
 
 Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"]
 Use: TypeAlias = Callable[[CreatedKey], "Awaitable[object] | object"]
@@ -58,7 +59,6 @@ class AsyncRotation:
                 new_id=self.new.id,
                 leftovers=[*failed],
                 outcome=Outcome.APPLIED,
-                retryable=True,
                 next_step="Deactivate them.",
             )
 
@@ -78,7 +78,7 @@ async def rotate(
     if leftovers not in ("refuse", "deactivate", "keep"):
         raise refused('leftovers= is "refuse", "deactivate" or "keep".')
     for function in (store, *([] if verify is None else [verify])):
-        attempts.transport.check_callable(function)
+        attempts.transport.check_callable(_innermost(function))
     given_roles = checked_roles(roles)
     given_description = checked_description(description)
 
@@ -96,8 +96,8 @@ async def rotate(
     new = await _replace(
         attempts,
         old,
-        description=unmarked(old.description) if given_description is None else given_description,
-        roles=checked_roles(old.roles or []) if given_roles is None else given_roles,
+        description=old.description if given_description is None else given_description,
+        roles=_roles_of(old) if given_roles is None else given_roles,
         verify=verify,
         store=store,
     )
@@ -108,21 +108,45 @@ async def rotate(
     return rotation
 
 
+def _innermost(function: object) -> object:
+    """What a `functools.partial` calls in the end: only that shows whether it is async."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
 async def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, list[ApiKeyResponse]]:
     """The key as it is, and what earlier rotations of it left."""
-    records = await attempts.run(attempts.calls.list())
+    records = [record for record in await attempts.run(attempts.calls.list()) if record.is_active]
     for record in records:
-        if record.id == key_id:
+        if record.id.lower() == key_id:
             return record, leftovers_of(record, records)
     record = await attempts.run(attempts.calls.get(key_id))
     why = "the list of active keys does not have it" if record.is_active else "it is inactive"
-    raise RotationError(
-        f"Key {key_id} cannot be rotated: {why}. Nothing was changed.",
+    left = [left.id for left in leftovers_of(record, records)]
+    if left:
+        why = f"{why}, and earlier rotations of it left {', '.join(left)} active"
+    raise _cannot_rotate(record, why, "Rotate the key that is in use, or create one.", left)
+
+
+def _roles_of(old: ApiKeyResponse) -> list[Role]:
+    """The roles of the key, if another can be created with them."""
+    known = {role.value: role for role in Role}
+    unknown = [role for role in old.roles or [] if role not in known]
+    if unknown:
+        why = f"no key can be created with its role {unknown[0]!r:.60}"
+        raise _cannot_rotate(old, why, "Say with roles= what the new key may do.")
+    return [known[role] for role in old.roles or []]
+
+
+def _cannot_rotate(old: ApiKeyResponse, why: str, next_step: str, leftovers: Iterable[str] = ()) -> RotationError:
+    return RotationError(
+        f"Key {old.id} cannot be rotated: {why}. Nothing was changed.",
         stage="list",
-        old_id=key_id,
-        leftovers=[left.id for left in leftovers_of(record, records)],
+        old_id=old.id,
+        leftovers=[*leftovers],
         outcome=Outcome.NOT_SENT,
-        next_step="Rotate the key that is in use, or create one.",
+        next_step=next_step,
     )
 
 
@@ -150,10 +174,11 @@ async def _replace(
     except Exception as error:
         cause = error
     except BaseException as interruption:
+        note = f"Keys {old.id} and {new.id} are both active: nobody knows which is stored."
         if stage == "verify":
-            await transport.finish(attempts.undo(nonce, new.id))
-        elif sys.version_info >= (3, 11):
-            interruption.add_note(f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
+            note = str(await transport.finish(attempts.undo(nonce, new.id)))
+        if sys.version_info >= (3, 11):
+            interruption.add_note(note)
         raise
     if stage == "store" and not isinstance(cause, NotStored):
         raise RotationError(
@@ -163,7 +188,7 @@ async def _replace(
             old_id=old.id,
             new_id=new.id,
             outcome=Outcome.APPLIED,
-            undo=lambda: attempts.undo(nonce, new.id),
+            undo=lambda: attempts.end(new.id),
             next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
         ) from cause
     why = "verify returned False" if cause is None else f"{stage} raised {type(cause).__name__}"

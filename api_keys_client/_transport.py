@@ -22,7 +22,7 @@ import urllib3
 from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
-from api_keys_client._connections import Attempt, Pool, PoolTLS, current
+from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import lost
 from api_keys_client.errors import ApiConnectionError, NotStored, Outcome
@@ -46,26 +46,44 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._opening = threading.Lock()
         self._open()
 
     def _open(self) -> None:
         settings = self._settings
-        self._process = os.getpid()
         self._closed = threading.Event()
         self._in_flight: set[Attempt] = set()
         manager = ApiClient(configuration(settings)).rest_client.pool_manager
         manager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}
         manager.connection_pool_kw.update(block=True, maxsize=POOL_SIZE)
-        base_url = settings.base_url
-        if base_url.scheme == "https":
+        base_url, proxy = settings.base_url, settings.proxy
+        secure_proxy = proxy is not None and proxy.url.startswith("https:")
+        if secure_proxy or base_url.scheme == "https":
             # One context for all connections: reading the certificates anew for each is slow.
             context = settings.ssl_context or ssl.create_default_context()
             manager.connection_pool_kw.update(ssl_context=context, cert_reqs=None)
+            if manager.proxy_config:
+                manager.connection_pool_kw["_proxy_config"] = manager.proxy_config._replace(ssl_context=context)
         self._manager = manager
         self._pool = manager.connection_from_host(base_url.host, base_url.port, base_url.scheme)
-        forwarded = settings.proxy is not None and base_url.scheme == "http"
+        forwarded = proxy is not None and base_url.scheme == "http"
         # A forward proxy is told the whole URL.
         self._target_prefix = str(base_url._replace(prefix="")) if forwarded else ""
+        # Last, because other threads of a forked child look at this first.
+        self._process = os.getpid()
+
+    def _disown(self) -> None:
+        """In a forked child: connections of its own, and none of the parent's."""
+        with self._opening:
+            if os.getpid() == self._process:
+                return
+            inherited = self._pool.pool
+            if inherited:
+                # A lock that another thread held at the fork would never be let go here.
+                inherited.mutex = threading.Lock()
+                inherited.not_empty = threading.Condition(inherited.mutex)
+                inherited.not_full = threading.Condition(inherited.mutex)
+            self._open()
 
     now = staticmethod(time.monotonic)
     chance = staticmethod(random.random)
@@ -91,7 +109,7 @@ class Transport:
         if self._closed.is_set():
             return _closed_before
         if os.getpid() != self._process:
-            self._open()
+            self._disown()
         previous = current.attempt
         attempt = current.attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
         self._in_flight.add(attempt)
@@ -125,16 +143,27 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connections; calls in flight end with an error."""
+        if os.getpid() != self._process:
+            # What is in flight is the parent's.
+            self._disown()
         self._closed.set()
+        connections = self._pool.pool
+        self._pool.close()
         self._manager.clear()
-        for attempt in list(self._in_flight):
+        in_flight = list(self._in_flight)
+        for attempt in in_flight:
             sock = attempt.connection and attempt.connection.sock
             if sock:
                 try:
                     # The plain socket's: a TLS one would take its session from under the reading thread.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(plain(sock), socket.SHUT_RDWR)
                 except OSError:
                     continue
+        if connections:
+            # Those that wait for a connection get one each, and then see that the client is closed.
+            connections.maxsize = 0
+            for _ in in_flight:
+                connections.put(None)
 
     def manager(self) -> urllib3.PoolManager:
         """The pool manager of this process.
@@ -145,7 +174,7 @@ class Transport:
         if self._closed.is_set():
             raise ApiConnectionError("The client is closed.", outcome=Outcome.NOT_SENT, next_step="Make a new one.")
         if os.getpid() != self._process:
-            self._open()
+            self._disown()
         return self._manager
 
     def generated(self, settings: Settings) -> APIKeysApi:
@@ -220,9 +249,14 @@ class Access:
     def generated(self) -> APIKeysApi:
         """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
 
-        Our timeouts hold, redirects are not followed, and the token is sent. Nothing else is promised: no retries,
-        no deadline over a whole answer that drips, no outcomes, and the generated exceptions and their texts hold
-        headers and bodies, secrets among them.
+        What holds: our timeouts, to connect and for the whole answer, even one that comes in drips (`_request_timeout`
+        takes their place); redirects are not followed; our headers, and a token that is asked for on each call.
+
+        What doesn't: there are no retries, no deadline over a call, no outcomes; compressed answers are unpacked
+        without a bound; and closing the client doesn't end its calls in flight. Nor do the rules against leaks hold:
+        the text of an `ApiException` has the answer's headers and body, and it keeps both; the result of a method
+        that ends in `_with_http_info` has the body in `raw_data`; and urllib3's exceptions come as they are, with the
+        token in the locals of their frames.
         """
         return self._attempts.transport.generated(self._attempts.settings)
 
@@ -241,7 +275,14 @@ class _Guarded:
         options["headers"] = SecretHeaders(options.get("headers") or {})
         options["headers"].update(settings.headers)
         options["headers"]["Authorization"] = settings.bearer.header()
-        return self._transport.manager().request(method, url, redirect=False, retries=_NO_RETRIES, **options)
+        options.setdefault("pool_timeout", settings.deadline)
+        manager = self._transport.manager()
+        # Not an attempt of ours, whatever an interrupted one left behind in this thread.
+        interrupted, current.attempt = current.attempt, None
+        try:
+            return manager.request(method, url, redirect=False, retries=_NO_RETRIES, **options)
+        finally:
+            current.attempt = interrupted
 
     def clear(self) -> None:
         """The connections are the client's to close."""

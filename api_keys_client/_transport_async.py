@@ -11,10 +11,8 @@ import io
 import os
 import random
 import ssl
-import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
 try:
@@ -22,16 +20,12 @@ try:
 except ImportError as error:
     raise ImportError("AsyncApiKeysClient needs aiohttp: pip install 'api-keys-client[async]'") from error
 
-if sys.version_info >= (3, 11):
-    from asyncio import Timeout, timeout_at
-else:
-    from async_timeout import Timeout, timeout_at  # pyright: ignore[reportMissingImports]  # there on 3.10 only
-
 from yarl import URL
 
 from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost
+from api_keys_client._connections_async import Attempt, Connections, connect_within
 from api_keys_client._failures import lost
 from api_keys_client.errors import ConfigurationError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
@@ -39,47 +33,12 @@ from api_keys_client.settings import SecretHeaders, Settings
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-POOL_SIZE = 20
-FRESH_FOR = 1.0
-"""Seconds for which an idle connection is used again: the engine closes its own after about two."""
-
 _TIMEOUTS = (asyncio.TimeoutError, aiohttp.ServerTimeoutError)
 _REASONS = (
     (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
     (aiohttp.ClientPayloadError, "the answer was cut off"),
     (aiohttp.ClientResponseError, "the answer is not HTTP"),
 )
-_CLOSED = Lost(False, "closed", "the client is closed")
-
-if "send" not in vars(aiohttp.ClientRequest):
-    raise ImportError(f"aiohttp {aiohttp.__version__} is not one that this version of api-keys-client knows")
-
-
-class _Attempt:
-    """What one attempt needs to know of its request."""
-
-    __slots__ = ("answer_timeout", "limit", "refusal", "sent")
-
-    def __init__(self, limit: Timeout, answer_timeout: float) -> None:
-        self.limit = limit
-        self.answer_timeout = answer_timeout
-        self.sent = False
-        self.refusal: Answer | None = None
-
-
-_current: ContextVar[_Attempt] = ContextVar("attempt")
-
-
-class _Request(aiohttp.ClientRequest):
-    """A request that knows whether a byte of it left, and when the whole answer is due."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        attempt = _current.get()
-        attempt.sent = True
-        due = asyncio.get_running_loop().time() + attempt.answer_timeout
-        if due < (attempt.limit.when() or due):
-            attempt.limit.reschedule(due)
-        return await super().send(conn)
 
 
 class Transport:
@@ -87,13 +46,13 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closing = asyncio.Event()
+        self._opened: Connections | None = None
+        self._closed = False
         base_url = settings.base_url
         self._origin = str(base_url._replace(prefix=""))
         proxy = settings.proxy
         tunnel = base_url.scheme == "https"
+        secure = tunnel or (proxy is not None and proxy.url.startswith("https:"))
         self._proxy_options: dict[str, Any] = {} if proxy is None else {"proxy": proxy.url}
         self._forward_headers = SecretHeaders()
         if proxy and tunnel:
@@ -101,7 +60,7 @@ class Transport:
         elif proxy:
             # Without a tunnel, what the proxy asks for goes with the request itself.
             self._forward_headers = proxy.headers
-        self._ssl = (settings.ssl_context or ssl.create_default_context()) if tunnel else True
+        self._ssl = (settings.ssl_context or ssl.create_default_context()) if secure else True
 
     now = staticmethod(time.monotonic)
     chance = staticmethod(random.random)
@@ -110,20 +69,6 @@ class Transport:
     def nonce() -> str:
         """Twelve hexadecimal digits that no other key bears."""
         return os.urandom(6).hex()
-
-    def _open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
-        self._loop = loop
-        session = self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=FRESH_FOR, ssl=self._ssl),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_Request,
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout),
-        )
-        # One layer owns the policy; this one replays what is idempotent without a word.
-        session._retry_connection = False
-        return session
 
     async def send(self, call: Call[Any], *, settings: Settings, remaining: float) -> Answer | Lost:
         """One attempt.
@@ -141,62 +86,78 @@ class Transport:
         headers["Authorization"] = settings.bearer.header()
         headers["Accept-Encoding"] = "identity"
         headers.update(self._forward_headers)
-        if self._closing.is_set():
-            return _CLOSED
+        if self._closed:
+            return Lost(False, "closed", "the client is closed")
         loop = _running_loop()
-        session = self._session or self._open(loop)
-        if loop is not self._loop:
+        opened = self._opened or await self._open(loop)
+        if loop is not opened.loop:
             raise _wrong("This client belongs to the event loop of its first call; make one for each loop.")
-        attempt: _Attempt | None = None
+        options = self._proxy_options
+        if settings.connect_timeout != self._settings.connect_timeout:
+            options = {**options, "timeout": connect_within(settings.connect_timeout)}
+        attempt = Attempt(opened, remaining, settings.answer_timeout)
         try:
-            async with timeout_at(loop.time() + remaining) as limit:
-                attempt = _Attempt(limit, settings.answer_timeout)
-                _current.set(attempt)
-                response = await session.request(
-                    operation.method,
-                    URL(self._origin + call.target, encoded=True),
-                    data=call.body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
-                    **self._proxy_options,
-                )
-                return await _answer(response, headers, attempt)
-        except Exception as error:
-            if attempt and attempt.refusal:
-                # The status alone says that it was refused.
-                return attempt.refusal
-            sent = attempt is not None and attempt.sent
-            failure = _tunnel(error, sent) or lost(error, sent=sent, timeouts=_TIMEOUTS, reasons=_REASONS)
-        if self._closing.is_set():
+            await opened.enter(attempt)
+            response = await opened.session.request(
+                operation.method,
+                URL(self._origin + call.target, encoded=True),
+                data=call.body,
+                headers=headers,
+                allow_redirects=False,
+                **options,
+            )
+            return await _answer(response, headers, attempt)
+        except BaseException as error:
+            late = attempt.was_ended() and isinstance(error, asyncio.CancelledError)
+            if not late and not isinstance(error, Exception):
+                raise _bare(error) from None
+            failure = _failure(TimeoutError() if late else error, attempt.sent)
+        finally:
+            opened.leave(attempt)
+        if attempt.refusal:
+            # The status alone says that it was refused.
+            return attempt.refusal
+        if self._closed:
             return Lost(failure.sent, "closed", "the client was closed while the call was in flight")
         return failure
 
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        opened = self._opened = Connections(loop, self._ssl, self._settings.connect_timeout)
+        await opened.open()
+        return opened
+
     async def sleep(self, seconds: float) -> None:
         """Waits; ends early when the client is closed."""
-        try:
-            async with timeout_at(_running_loop().time() + seconds):
-                await self._closing.wait()
-        except asyncio.TimeoutError:
-            return
+        # On another loop than its own there is no need to wait: the next call will be refused.
+        if self._opened and self._opened.loop is _running_loop():
+            await asyncio.wait([self._opened.closing], timeout=seconds)
 
     async def close(self) -> None:
         """Closes the connections; calls in flight end with an error."""
-        self._closing.set()
-        if self._session and self._loop is _running_loop():
-            await self._session.close()
+        opened, already, self._closed = self._opened, self._closed, True
+        if opened is None or already:
+            return
+        if opened.loop.is_closed() or opened.loop is _running_loop():
+            await opened.close()
+        else:
+            # Not waited for: that loop may never run again.
+            opened.loop.call_soon_threadsafe(opened.close_soon)
 
     @staticmethod
     async def finish(work: Coroutine[Any, Any, Result]) -> Result:
-        """Finishes a clean-up although the task is being cancelled; a second cancellation ends the wait."""
+        """Finishes a clean-up although the task is being cancelled, however often."""
         task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            # What the clean-up could not do matters more than that it was hurried.
-            task.result()
-            raise
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        # What the clean-up could not do matters more than that it was hurried.
+        result = task.result()
+        if cancelled:
+            raise cancelled
+        return result
 
     @staticmethod
     async def fan_out(
@@ -211,30 +172,29 @@ class Transport:
         `done` is told of each in this task as it ends. Cancelled, or when `done` raises, no further call begins,
         and those in flight are waited for and told.
         """
+        loop = _running_loop()
         tasks: list[asyncio.Task[Result]] = []
-        running: set[asyncio.Task[Result]] = set()
-        untold: list[asyncio.Task[Result]] = []
+        untold: set[asyncio.Task[Result]] = set()
 
-        async def settle(until: str) -> None:
-            nonlocal running
-            if running:
-                ended, running = await asyncio.wait(running, return_when=until)
-                untold.extend(ended)
-            while untold:
-                result = untold.pop().result()
+        async def settle() -> None:
+            ended, _ = await asyncio.wait(untold, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                untold.remove(task)
+                result = task.result()
                 if done:
                     done(result)
 
         try:
             for item in items:
-                if len(running) == bound:
-                    await settle(asyncio.FIRST_COMPLETED)
-                tasks.append(asyncio.create_task(run(item)))
-                running.add(tasks[-1])
-            while running:
-                await settle(asyncio.FIRST_COMPLETED)
+                if len(untold) == bound:
+                    await settle()
+                tasks.append(loop.create_task(run(item)))
+                untold.add(tasks[-1])
+            while untold:
+                await settle()
         finally:
-            await settle(asyncio.ALL_COMPLETED)
+            if untold:
+                await _wind_up(untold, done)
         return [task.result() for task in tasks]
 
     @staticmethod
@@ -266,13 +226,36 @@ def _wrong(message: str) -> ConfigurationError:
     return ConfigurationError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
 
 
-def _tunnel(error: Exception, sent: bool) -> Lost | None:
-    if not isinstance(error, aiohttp.ClientHttpProxyError):
-        return None
-    return Lost(sent, "connection", f"the proxy refused the connection with {error.status}")
+def _failure(error: BaseException, sent: bool) -> Lost:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Lost(sent, "connection", f"the proxy refused the connection with {error.status}")
+    return lost(error, sent=sent, timeouts=_TIMEOUTS, reasons=_REASONS)
 
 
-async def _answer(response: aiohttp.ClientResponse, headers: SecretHeaders, attempt: _Attempt) -> Answer | Lost:
+def _bare(error: BaseException) -> BaseException:
+    """Without the library's frames, which hold the token."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Result], object] | None) -> None:
+    """Waits for the tasks and tells of them; cancelled meanwhile, cancels them and tells of those that were done."""
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
+    finally:
+        ended = [task for task in tasks if task.done() and not task.cancelled()]
+        results = [task.result() for task in ended if not task.exception()]
+        if done:
+            for result in results:
+                done(result)
+
+
+async def _answer(response: aiohttp.ClientResponse, headers: SecretHeaders, attempt: Attempt) -> Answer | Lost:
     """The whole answer, within bounds; its connection goes back to the pool, or is closed."""
     status = response.status
     if status < 200:
@@ -282,17 +265,25 @@ async def _answer(response: aiohttp.ClientResponse, headers: SecretHeaders, atte
     answer = begun(status, response.headers, authorization=headers["Authorization"], received_at=received_at)
     if status >= 300:
         attempt.refusal = answer
+    whole = False
     try:
-        return answer if await _read(response.content, answer) else cut_off(answer)
+        whole = await _read(response.content, answer)
     finally:
         # Of a whole answer the connection is back in the pool already.
-        response.close()
+        if not whole:
+            response.close()
+    return answer if whole else cut_off(answer)
 
 
 async def _read(content: aiohttp.StreamReader, answer: Answer) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
+    if not content.at_eof():
+        answer.body = await content.readany()
+    if content.at_eof():
+        return len(answer.body) <= most_of(answer)
     most = most_of(answer)
-    body = io.BytesIO()
+    body = io.BytesIO(answer.body)
+    body.seek(0, io.SEEK_END)
     while not content.at_eof():
         body.write(await content.readany())
         if body.tell() > most:

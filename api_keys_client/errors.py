@@ -201,6 +201,8 @@ class RotationError(ApiKeysError):
         leftovers: ids (list of str) of further keys that are still active.
     """
 
+    next_step = "See which of the named keys is in use, then rotate that one."
+
     def __init__(
         self,
         message: str,

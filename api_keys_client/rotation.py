@@ -34,7 +34,7 @@ def temporary_mark(description: str | None, nonce: str) -> str:
 
 def replacement_mark(description: str | None, replaced_id: str, nonce: str) -> str:
     """The description of a replacement: the words of the key that it replaces, whose own mark is not kept."""
-    return _marked(unmarked(description), f"(replaces {replaced_id} #{nonce})")
+    return _marked(unmarked(description), f"(replaces {replaced_id.lower()} #{nonce})")
 
 
 def mark_of(description: str | None) -> Mark | None:
@@ -57,11 +57,15 @@ def bears(description: str | None, nonce: str) -> bool:
 
 
 def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> list[ApiKeyResponse]:
-    """The keys that earlier rotations left: those that replace this key, or the one that it replaced itself."""
+    """The keys that earlier rotations left: the one that this key replaced, and others that replace it or that one."""
     mine = mark_of(old.description)
-    replaced = {old.id, mine and mine.replaces} - {None}
-    marks = ((record, mark_of(record.description)) for record in records if record.id != old.id)
-    return [record for record, mark in marks if mark is not None and mark.replaces in replaced]
+    replaced = {old.id.lower()} | ({mine.replaces} if mine and mine.replaces else set())
+    return [
+        record
+        for record in records
+        if record.id != old.id
+        and (record.id.lower() in replaced or ((mark := mark_of(record.description)) and mark.replaces in replaced))
+    ]
 
 
 def _marked(description: str | None, mark: str) -> str:
@@ -79,7 +83,7 @@ class Undo:
 
     def __str__(self) -> str:
         if self.alive:
-            return f"Key {', '.join(self.alive)} was made and could not be deactivated."
+            return f"Key {', '.join(self.alive)} was made and could not be deactivated for certain."
         if self.ended:
             return f"Key {', '.join(self.ended)} was made and has been deactivated."
         seen = "No such key was seen" if self.looked else "The keys could not be listed"

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
 from pydantic import SecretStr
 from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, make_headers, parse_url
+from urllib3.util import Url, parse_url
 
 from api_keys_client import __version__
 from api_keys_client.errors import ConfigurationError, Outcome
@@ -49,11 +50,17 @@ class SecretHeaders(dict[str, str]):
 
     __str__ = __repr__
 
+    def __rich_repr__(self) -> tuple[()]:
+        # Without it rich, in a traceback with locals say, would show what a dict holds.
+        return ()
+
 
 _DEFAULT_HEADERS = SecretHeaders({"User-Agent": f"api-keys-client/{__version__}"})
 
 
-class Given(NamedTuple):
+# No NamedTuple: some tools show the fields of one whatever its repr says.
+@dataclass(repr=False, eq=False)
+class Given:
     """What the caller gave, in a holder with a plain repr, so that no frame shows it."""
 
     base_url: str | None = None
@@ -65,9 +72,6 @@ class Given(NamedTuple):
     ssl_context: ssl.SSLContext | None = None
     proxy: str | None = None
     allow_http: bool = False
-
-    def __repr__(self) -> str:
-        return "<given>"
 
 
 class BaseUrl(NamedTuple):
@@ -272,7 +276,9 @@ def _read_proxy(given: Given, base_url: BaseUrl) -> Proxy | ConfigurationError |
     url = _parsed(text) if isinstance(text, str) else None
     if url is None or not url.host or url.scheme not in ("http", "https"):
         return _wrong("The proxy is no URL that begins with http:// or https://.")
-    headers = SecretHeaders(make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else {})
+    headers = SecretHeaders()
+    if url.auth:
+        headers["Proxy-Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.auth)).decode()}"
     return Proxy(str(Url(url.scheme, None, url.host, url.port)), headers)
 
 

@@ -13,9 +13,8 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from pydantic import SecretStr
 
@@ -29,18 +28,23 @@ Store: TypeAlias = Callable[[CreatedKey], None]
 
 STDERR_MOST = 2_000
 
+_ARGV = "A command is a list of strings: the program, then its arguments."
+_DAY = 86_400.0
+
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
+_END = r"(?=[ \t]*(?:[ \t]\#|[\r\n]|\Z))"
 _LINE = re.compile(
-    rb"""
-    (?P<before>[ \t]*(?:export[ \t]+)?(?P<name>[^\s=\#'"]+)[ \t]*=[ \t]*)
-    (?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\r\n\#]*?(?=[ \t]*(?:[ \t]\#|[\r\n]|\Z))|[^\r\n]*)
-    (?P<after>[^\r\n]*(?:\r\n|\n|\r|\Z))
+    rf"""
+    [ \t]*(?:export[ \t]+)?(?P<name>[^\s=\#'"]+)[ \t]*=(?:[ \t]*(?=[^\s\#]))?
+    (?P<value>(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\S*{_END}|[^\r\n]*?{_END})
+    [^\r\n]*(?:\r\n|\n|\r|\Z)
     | [^\r\n]*(?:\r\n|\n|\r|\Z)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=:@%-]+")
+_NOT_IN_QUOTES = re.compile(r"['\\\x00-\x1f\x7f]|\$\{")
 
 
 class CommandFailed(Exception):
@@ -56,7 +60,7 @@ def file(path: str | os.PathLike[str]) -> Store:
         InvalidRequestError: the path is a symlink or no regular file, or others can write to its folder.
     """
     target = _checked(path)
-    return lambda new: _replace(target, lambda _: new.key)
+    return lambda new: _replace(target, lambda: new.key)
 
 
 def env_file(path: str | os.PathLike[str], name: str) -> Store:
@@ -71,7 +75,7 @@ def env_file(path: str | os.PathLike[str], name: str) -> Store:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise refused("The name of a variable has letters, digits and underscores, and does not begin with a digit.")
     target = _checked(path)
-    return lambda new: _replace(target, lambda before: _with_variable(before, name, new.key))
+    return lambda new: _replace(target, lambda: _with_variable(_text_of(target), name, new.key))
 
 
 def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
@@ -82,14 +86,19 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
 
     Args:
         argv: the program and its arguments; no shell is involved.
-        timeout: seconds that it may take.
+        timeout: seconds that it may take; then it is ended, but not what it started itself.
 
     Raises:
-        InvalidRequestError: argv is not a list of strings.
+        InvalidRequestError: argv is not a list of strings, or timeout no number of seconds.
     """
-    if isinstance(argv, str) or not argv or not all(isinstance(part, str) and "\0" not in part for part in argv):
-        raise refused("A command is a list of strings: the program, then its arguments.")
-    return lambda new: _run([*argv], timeout, new.key)
+    if isinstance(argv, (str, bytes)) or not isinstance(argv, Sequence) or not argv:
+        raise refused(_ARGV)
+    words = [*argv]
+    if not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise refused(_ARGV)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= _DAY:
+        raise refused("timeout= is a positive number of seconds, at most a day.")
+    return lambda new: _run(words, timeout, new.key)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -102,6 +111,16 @@ def _checked(path: str | os.PathLike[str]) -> Path:
 
 
 def _problem(target: Path) -> str | None:
+    """Why a secret cannot be kept there; None if it can."""
+    try:
+        return _unfit(target)
+    except OSError as error:
+        return _reason(error)
+
+
+def _unfit(target: Path) -> str | None:
+    if "\0" in str(target):
+        return "it is no path"
     if target.is_symlink():
         return "it is a symlink"
     if target.exists() and not target.is_file():
@@ -110,40 +129,49 @@ def _problem(target: Path) -> str | None:
         return "its folder is not there"
     if os.name != "posix":
         return None
-    for folder in target.parents:
+    # Both as the path is written and as it is without symlinks: either way could be changed.
+    nearest = (target.parent, Path(os.path.realpath(target.parent)))
+    for folder in (*nearest, *nearest[0].parents, *nearest[1].parents):
         found = folder.stat()
         # In a sticky folder above, others cannot rename what is not theirs.
         writable = stat.S_IWGRP | stat.S_IWOTH
-        if found.st_mode & writable and (folder == target.parent or not found.st_mode & stat.S_ISVTX):
+        if found.st_mode & writable and (folder in nearest or not found.st_mode & stat.S_ISVTX):
             return f"others can write to {folder}"
         if found.st_uid not in (0, os.geteuid()):
             return f"{folder} belongs to another user"
     return None
 
 
-def _replace(target: Path, content: Callable[[bytes], SecretStr]) -> None:
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
     """Puts the content in place; raises NotStored for all that fails before the rename."""
     problem = _problem(target)
-    temporary: str | None = None
+    beside: str | None = None
     try:
         if problem is None:
-            before = target.read_bytes() if target.exists() else b""
-            # mkstemp makes it readable by its owner only.
-            handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+            handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
             with os.fdopen(handle, "wb") as opened:
-                opened.write(content(before).get_secret_value().encode("utf-8", "surrogateescape"))
+                if os.name == "posix":
+                    # mkstemp's own 0600 goes through the umask.
+                    os.fchmod(handle, 0o600)
+                opened.write(content().get_secret_value().encode("utf-8", "surrogateescape"))
                 opened.flush()
-                os.fsync(opened.fileno())
+                os.fsync(handle)
+            os.replace(beside, target)
+            beside = None
     except OSError as error:
-        problem = error.strerror or type(error).__name__
+        problem = _reason(error)
     except NotStored as error:
         problem = str(error)
-    if problem is not None or temporary is None:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+    finally:
+        if beside is not None:
+            # That it is still there shows that it was not renamed; if it isn't, this raises.
+            os.unlink(beside)
+    if problem is not None:
         raise NotStored(f"{target}: {problem}")
-    os.replace(temporary, target)
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
@@ -152,55 +180,83 @@ def _replace(target: Path, content: Callable[[bytes], SecretStr]) -> None:
             os.close(folder)
 
 
-def _with_variable(before: bytes, name: str, secret: SecretStr) -> SecretStr:
-    """The text of a dotenv file with one variable changed, or added at its end; itself a secret."""
-    lines = list(_LINE.finditer(before))
-    found = [line for line in lines if line["name"] == name.encode()]
-    if len(found) > 1:
-        raise NotStored(f"{name} is set {len(found)} times")
-    if not found:
-        text = before.decode("utf-8", "surrogateescape")
-        separator = "\n" if text and not text.endswith(("\n", "\r")) else ""
-        return SecretStr(f"{text}{separator}{name}={_quoted(secret, '').get_secret_value()}\n")
-    (line,) = found
-    start, end = line.span("value")
-    quote = line["value"][:1].decode("latin-1") if line["value"][:1] in (b'"', b"'") else ""
-    head, tail = (part.decode("utf-8", "surrogateescape") for part in (before[:start], before[end:]))
-    return SecretStr(f"{head}{_quoted(secret, quote).get_secret_value()}{tail}")
+def _text_of(target: Path) -> SecretStr:
+    """What a file holds, secrets among it; bytes that are no UTF-8 survive in it."""
+    return SecretStr(target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else "")
+
+
+def _with_variable(before: SecretStr, name: str, secret: SecretStr) -> SecretStr:
+    """The text of a dotenv file with one variable changed, or added at its end."""
+    # Asked for at each use, so that no local holds it.
+    text = before.get_secret_value
+    places = [line.span("value") for line in _LINE.finditer(text()) if line["name"] == name]
+    if len(places) > 1:
+        raise NotStored(f"{name} is set {len(places)} times")
+    if places:
+        ((start, end),) = places
+        quote = next((mark for mark in ("'", '"') if text().startswith(mark, start, end)), "")
+        return SecretStr(f"{text()[:start]}{_quoted(secret, quote).get_secret_value()}{text()[end:]}")
+    line_end = "\r\n" if "\r\n" in text() else "\n"
+    separator = line_end if text() and not text().endswith(("\n", "\r")) else ""
+    return SecretStr(f"{text()}{separator}{name}={_quoted(secret, '').get_secret_value()}{line_end}")
 
 
 def _quoted(secret: SecretStr, quote: str) -> SecretStr:
-    if _PLAIN.fullmatch(secret.get_secret_value()):
-        return SecretStr(f"{quote}{secret.get_secret_value()}{quote}")
-    if re.search(r"['\\\x00-\x1f]", secret.get_secret_value()):
-        raise NotStored("the secret has characters that a dotenv file cannot hold")
-    return SecretStr(f"'{secret.get_secret_value()}'")
+    if not _PLAIN.fullmatch(secret.get_secret_value()):
+        if _NOT_IN_QUOTES.search(secret.get_secret_value()):
+            raise NotStored("the secret has characters that a dotenv file cannot hold")
+        quote = "'"
+    return SecretStr(f"{quote}{secret.get_secret_value()}{quote}")
 
 
 def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in ("API_KEYS_TOKEN", "BEARER_TOKEN")}
-    problem = started = None
-    with tempfile.TemporaryFile() as stderr:
+    started = _start(argv)
+    if isinstance(started, str):
+        raise NotStored(f"{argv[0]} could not be started: {started}")
+    process, stderr = started
+    problem = ""
+    with stderr, process:
         try:
-            started = subprocess.Popen(  # noqa: S603  # the caller's own command, without a shell
-                argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr, env=environment
-            )
-        except OSError as error:
-            problem = error.strerror or type(error).__name__
-        if started is None:
-            raise NotStored(f"{argv[0]} could not be started: {problem}")
-        try:
-            started.communicate(secret.get_secret_value().encode(), timeout=timeout)
+            process.communicate(secret.get_secret_value().encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
             problem = f"was ended after {timeout:g} seconds"
         finally:
-            if started.poll() is None:
-                started.kill()
-                started.wait()
-        if problem is None and started.returncode:
-            problem = f"ended with {started.returncode}"
-        if problem is not None:
-            stderr.seek(0)
-            said = stderr.read(STDERR_MOST + len(secret)).decode("utf-8", "replace")
-            said = said.replace(secret.get_secret_value(), "[secret]")[:STDERR_MOST].strip()
+            if process.poll() is None:
+                process.kill()
+                # Not left to `with`, which after a Ctrl-C does not wait.
+                process.wait()
+        problem = problem or (f"ended with {process.returncode}" if process.returncode else "")
+        if problem:
+            said = _said(stderr, secret)
             raise CommandFailed(f"{argv[0]} {problem}{': ' if said else ''}{said}")
+
+
+def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:
+    """The process and the file that its stderr goes to, which no grandchild can hold up; or why there is none."""
+    stderr: IO[bytes] | None = None
+    try:
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115  # whoever runs the command closes it
+        process = subprocess.Popen(  # noqa: S603  # the caller's own command, without a shell
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            # In no local: it may hold other secrets.
+            env={name: value for name, value in os.environ.items() if name not in ("API_KEYS_TOKEN", "BEARER_TOKEN")},
+        )
+    except (OSError, ValueError) as error:
+        if stderr is not None:
+            stderr.close()
+        return _reason(error)
+    return process, stderr
+
+
+def _said(stderr: IO[bytes], secret: SecretStr) -> str:
+    """The beginning of what a command said, without the secret."""
+    length = len(secret.get_secret_value().encode())
+    # As long as the secret, so that what comes behind stays where the cut is.
+    mask = b"[secret]".ljust(length, b"\0")[:length]
+    stderr.seek(0)
+    said = stderr.read(STDERR_MOST + length).replace(secret.get_secret_value().encode(), mask)[:STDERR_MOST]
+    text = said.replace(b"\0", b"").decode("utf-8", "replace")
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text).strip()

@@ -53,6 +53,13 @@ class Substitution(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+REFUSE_PICKLE = """\
+    def __reduce_ex__(self, protocol):
+        if self.key is not None:
+            raise TypeError("a key with its secret is not pickled: the secret would be written out in clear")
+        return super().__reduce_ex__(protocol)
+"""
+
 SUBSTITUTIONS = (
     Substitution(
         "stamp",
@@ -100,6 +107,12 @@ SUBSTITUTIONS = (
             ),
             Edit("model_config = {\n", 'model_config = {\n        "hide_input_in_errors": True,\n'),
         ),
+    ),
+    Substitution(
+        "no pickled secret",
+        "_generated/models/api_key_response.py",
+        "a SecretStr is pickled in clear",
+        (Edit("    def to_str(self)", f"{REFUSE_PICKLE}\n    def to_str(self)", times=1),),
     ),
 )
 

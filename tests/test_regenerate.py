@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,13 +70,10 @@ def project(elsewhere: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    description = importlib.util.spec_from_file_location("regenerate", SCRIPT)
-    assert description is not None
-    assert description.loader is not None
-    module = importlib.util.module_from_spec(description)
-    description.loader.exec_module(module)
-    return module
+def script() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        yield importlib.import_module("regenerate")
 
 
 def test_the_repository_is_what_its_specification_gives() -> None:
@@ -156,6 +153,33 @@ def without_operations(specification: dict[str, Any]) -> None:
     specification["paths"] = {}
 
 
+def with_an_operation_of_another_id(specification: dict[str, Any]) -> None:
+    specification["paths"]["/auth/api_keys/"]["get"]["operationId"] = "list_api_keys"
+
+
+def with_an_operation_of_another_tag(specification: dict[str, Any]) -> None:
+    specification["paths"]["/auth/api_keys/"]["post"]["tags"] = ["Keys"]
+
+
+def without_its_parameter(specification: dict[str, Any]) -> None:
+    del specification["paths"]["/auth/api_keys/{api_key_id}"]["get"]["parameters"]
+
+
+def with_another_body(specification: dict[str, Any]) -> None:
+    content = specification["paths"]["/auth/api_keys/"]["post"]["requestBody"]["content"]
+    content["application/json"]["schema"] = {"$ref": "#/components/schemas/ApiKeyResponse"}
+
+
+def without_a_model(specification: dict[str, Any]) -> None:
+    specification["components"]["schemas"]["ApiKeyResponse"]["properties"]["roles"] = {"type": "array", "items": {}}
+    specification["components"]["schemas"]["NewApiKeyRequest"]["properties"]["roles"] = {"type": "array", "items": {}}
+    del specification["components"]["schemas"]["APIKeysRolesEnum"]
+
+
+def without_a_field(specification: dict[str, Any]) -> None:
+    del specification["components"]["schemas"]["ApiKeyResponse"]["properties"]["is_active"]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -164,7 +188,16 @@ def without_operations(specification: dict[str, Any]) -> None:
         (with_a_schema_that_is_not_there, "#/components/schemas/Owner is referred to"),
         (with_one_name_twice, "cannot be imported: TypeError"),
         (with_a_model_that_cannot_be_written, "the generator failed: .*Could not generate model"),
-        (without_operations, "substitution 'late validators' no longer matches"),
+        (without_operations, "there is no create_api_key_auth_api_keys__post, on which Calls.create in "),
+        (
+            with_an_operation_of_another_id,
+            "there is no get_all_active_api_keys_auth_api_keys__get, on which",
+        ),
+        (with_an_operation_of_another_tag, "there is no create_api_key_auth_api_keys__post.tags.API Keys, on which"),
+        (without_its_parameter, "__get.parameters.api_key_id, on which Calls.get in .*/_calls.py relies"),
+        (with_another_body, "__post.body.NewApiKeyRequest, on which Calls.create in .*/_calls.py relies"),
+        (without_a_model, "there is no APIKeysRolesEnum, on which checked_roles in .*/_arguments.py relies"),
+        (without_a_field, "there is no ApiKeyResponse.is_active, on which Attempts in .*/_attempts.py relies"),
     ],
 )
 def test_a_specification_that_fails_changes_nothing(

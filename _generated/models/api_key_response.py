@@ -47,6 +47,11 @@ class ApiKeyResponse(BaseModel):
     )
 
 
+    def __reduce_ex__(self, protocol):
+        if self.key is not None:
+            raise TypeError("a key with its secret is not pickled: the secret would be written out in clear")
+        return super().__reduce_ex__(protocol)
+
     def to_str(self) -> str:
         """Returns the string representation of the model using alias"""
         return pprint.pformat(self.model_dump(by_alias=True))
