@@ -1,35 +1,160 @@
+"""The marks in descriptions, and what an undo says: all of it pure."""
+
 from __future__ import annotations
 
-import pytest
+from datetime import datetime
 
-from api_keys_client.rotation import Undo, bears, temporary_mark, unmarked
+import pytest
+from hypothesis import assume, example, given, strategies
+from rotations import properties
+
+from api_keys_client import ApiKeyResponse
+from api_keys_client.rotation import (
+    Mark,
+    Undo,
+    bears,
+    leftovers_of,
+    mark_of,
+    replacement_mark,
+    temporary_mark,
+    unmarked,
+)
 
 NONCE = "0123456789ab"
+IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abcdef"]
+FIRST, SECOND, THIRD, *_ = IDS
+LOOK_ALIKES = (
+    "(temporary)",
+    "a (temporary #xyz)",
+    f"(temporary #{NONCE}) b",
+    f"a(temporary #{NONCE})",
+    f"a (temporary #{NONCE}0)",
+    f"a (temporary #{NONCE.upper()})",
+    f"a (replaces #{NONCE})",
+    f"a (replaces x #{NONCE})",
+    f"a (replaces {FIRST}0 #{NONCE})",
+    f"a (replaces {FIRST} #{NONCE}) ",
+    f"a (replaces {FIRST} #{NONCE})\n",
+    f"(replaces {FIRST} #{NONCE}",
+)
+MARKS = (f"(temporary #{NONCE})", f"a (temporary #{NONCE})", f"(replaces {FIRST} #{NONCE})")
+
+nonces = strategies.text("0123456789abcdef", min_size=12, max_size=12)
+ids = strategies.uuids().map(str)
+descriptions = (
+    strategies.none()
+    | strategies.text()
+    | strategies.text(" ()#🔑[]\n")
+    | strategies.sampled_from(LOOK_ALIKES + MARKS)
+    | strategies.tuples(strategies.text(), strategies.sampled_from(MARKS)).map(" ".join)
+)
 
 
-@pytest.mark.parametrize("description", ["ci", "", "(temporary)", "a (temporary #xyz)", "🔑 [x] (y)", "a\nb", " "])
-def test_a_mark_is_written_and_read_back(description: str) -> None:
-    marked = temporary_mark(description, NONCE)
-    assert marked.endswith("(temporary #0123456789ab)")
-    assert unmarked(marked) == description
-    assert bears(marked, NONCE)
-    assert not bears(marked, "ba9876543210")
-    assert not bears(marked + ".", NONCE)
+@properties
+@given(descriptions, nonces, nonces)
+def test_a_temporary_mark_is_written_and_read_back(description: str | None, nonce: str, other: str) -> None:
+    marked = temporary_mark(description, nonce)
+    assert marked.endswith(f"(temporary #{nonce})")
+    assert mark_of(marked) == Mark(nonce, None)
+    assert bears(marked, nonce)
+    assert bears(marked, other) is (nonce == other)
+    assert not bears(f"{marked}.", nonce)
+    # Of nothing and of nothing at all the marks look the same.
+    assert unmarked(marked) == (description or None)
 
 
-def test_no_description() -> None:
-    assert temporary_mark(None, NONCE) == "(temporary #0123456789ab)"
-    assert unmarked(None) is None
-    assert not bears(None, NONCE)
+@properties
+@given(descriptions, ids, nonces)
+def test_a_replacement_mark_is_written_and_read_back(description: str | None, replaced: str, nonce: str) -> None:
+    marked = replacement_mark(description, replaced, nonce)
+    assert marked.endswith(f"(replaces {replaced} #{nonce})")
+    assert mark_of(marked) == Mark(nonce, replaced)
+    assert unmarked(marked) == (unmarked(description) or None)
+    assert replacement_mark(description, replaced.upper(), nonce) == marked
+
+
+@properties
+@given(descriptions, strategies.lists(strategies.tuples(ids, nonces), min_size=1))
+def test_marks_do_not_stack(description: str | None, rotations: list[tuple[str, str]]) -> None:
+    marked = description
+    for replaced, nonce in rotations:
+        marked = replacement_mark(marked, replaced, nonce)
+    assert marked == replacement_mark(description, *rotations[-1])
+
+
+@properties
+@given(descriptions)
+@example("x" * 100_000 + " (temporary #")
+@example(" (" * 50_000)
+def test_what_bears_no_mark_is_left_alone(description: str | None) -> None:
+    assume(mark_of(description) is None)
+    assert unmarked(description) == description
+
+
+@pytest.mark.parametrize("description", LOOK_ALIKES)
+def test_what_only_looks_like_a_mark_is_none(description: str) -> None:
+    assert mark_of(description) is None
+    assert unmarked(description) == description
+
+
+@pytest.mark.parametrize("description", MARKS)
+def test_what_a_user_writes_like_a_mark_is_one(description: str) -> None:
+    assert mark_of(description)
+    assert unmarked(description) in ("a", None)
+
+
+def record(key_id: str, description: str | None = None) -> ApiKeyResponse:
+    return ApiKeyResponse(id=key_id, is_active=True, created_at=datetime(2026, 1, 2), description=description)
+
+
+def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
+    return record(key_id, replacement_mark("ci", replaced, NONCE))
+
+
+@pytest.mark.parametrize(
+    ("old", "others", "left"),
+    [
+        (record(FIRST), [], []),
+        (record(FIRST), [record(SECOND), record(THIRD, "ci")], []),
+        (record(FIRST), [replacing(SECOND, FIRST)], [SECOND]),
+        (record(FIRST), [replacing(SECOND, THIRD), record(THIRD)], []),
+        (record(FIRST), [record(SECOND, temporary_mark("ci", NONCE))], []),
+        # What it replaced itself, and what else was to replace that.
+        (replacing(SECOND, FIRST), [record(FIRST)], [FIRST]),
+        (replacing(SECOND, FIRST), [replacing(THIRD, FIRST)], [THIRD]),
+        (replacing(SECOND, FIRST), [replacing(THIRD, SECOND), record(FIRST)], [THIRD, FIRST]),
+        # What the one before replaced, that was the last rotation's to name.
+        (replacing(THIRD, SECOND), [record(FIRST)], []),
+        # Only the old one's own mark, not one that it bore once.
+        (record(SECOND, temporary_mark(replacement_mark("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
+        (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
+        (replacing(SECOND, FIRST), [record(FIRST.upper())], [FIRST.upper()]),
+    ],
+)
+def test_what_earlier_rotations_left(old: ApiKeyResponse, others: list[ApiKeyResponse], left: list[str]) -> None:
+    assert [found.id for found in leftovers_of(old, [*others, old])] == left
+
+
+@properties
+@given(strategies.permutations(IDS), strategies.lists(strategies.booleans(), min_size=4, max_size=4))
+def test_all_that_replace_a_key_are_found_and_no_other(order: list[str], chosen: list[bool]) -> None:
+    old, stranger, *others = order
+    records = [replacing(other, old if mine else stranger) for other, mine in zip(others, chosen, strict=True)]
+    found = {left.id for left in leftovers_of(record(old), [record(old), record(stranger), *records])}
+    assert found == {other for other, mine in zip(others, chosen, strict=True) if mine}
 
 
 def test_an_undo_says_only_what_it_saw() -> None:
     undo = Undo(NONCE)
-    assert str(undo).startswith("The keys could not be listed")
+    unseen = "one may still appear, with #0123456789ab in its description."
+    assert str(undo) == f"The keys could not be listed; {unseen}"
+    assert NONCE in undo.next_step
     undo.looked = True
-    assert str(undo) == "No such key was seen; one may still appear, with #0123456789ab in its description."
+    assert str(undo) == f"No such key was seen; {unseen}"
     assert NONCE in undo.next_step
     undo.ended = ["one"]
     assert str(undo) == "Key one was made and has been deactivated."
+    assert undo.next_step == "Nothing of it was seen to be left; call again."
     undo.alive = ["two"]
-    assert str(undo) == "Key two was made and could not be deactivated."
+    assert str(undo) == "Key two was made and could not be deactivated for certain."
+    assert NONCE in undo.next_step
