@@ -25,6 +25,7 @@ from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import lost
+from api_keys_client._guarded import NO_RETRIES, Guarded, usual_timeout
 from api_keys_client.errors import ApiConnectionError, NotStored, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -38,7 +39,6 @@ POOL_SIZE = 20
 READ_AT_ONCE = 256 * 1024
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
-_NO_RETRIES = urllib3.Retry(total=False, redirect=False)
 
 
 class Transport:
@@ -119,10 +119,10 @@ class Transport:
                 self._target_prefix + call.target,
                 body=call.body,
                 headers=headers,
-                retries=_NO_RETRIES,
+                retries=NO_RETRIES,
                 redirect=False,
                 assert_same_host=False,
-                timeout=_timeout(settings, remaining),
+                timeout=usual_timeout(settings.connect_timeout, settings.answer_timeout),
                 pool_timeout=remaining,  # type: ignore[arg-type]  # its queue takes a float
                 preload_content=False,
                 decode_content=False,
@@ -180,7 +180,7 @@ class Transport:
     def generated(self, settings: Settings) -> APIKeysApi:
         """The generated API on these connections."""
         client: Any = ApiClient(configuration(settings))
-        client.rest_client.pool_manager = _Guarded(self, settings)
+        client.rest_client.pool_manager = Guarded(self.manager, settings)
         return APIKeysApi(client)
 
     @staticmethod
@@ -261,38 +261,6 @@ class Access:
         return self._attempts.transport.generated(self._attempts.settings)
 
 
-class _Guarded:
-    """What the generated client takes for its pool manager: our times, no redirects, no replays."""
-
-    def __init__(self, transport: Transport, settings: Settings) -> None:
-        self._transport = transport
-        self._settings = settings
-
-    def request(self, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
-        settings = self._settings
-        if options.get("timeout") is None:
-            options["timeout"] = _timeout(settings, settings.deadline)
-        options["headers"] = SecretHeaders(options.get("headers") or {})
-        options["headers"].update(settings.headers)
-        options["headers"]["Authorization"] = settings.bearer.header()
-        options.setdefault("pool_timeout", settings.deadline)
-        manager = self._transport.manager()
-        # Not an attempt of ours, whatever an interrupted one left behind in this thread.
-        interrupted, current.attempt = current.attempt, None
-        try:
-            return manager.request(method, url, redirect=False, retries=_NO_RETRIES, **options)
-        finally:
-            current.attempt = interrupted
-
-    def clear(self) -> None:
-        """The connections are the client's to close."""
-
-
-def _timeout(settings: Settings, remaining: float) -> urllib3.Timeout:
-    connect, answer = settings.connect_timeout, settings.answer_timeout
-    return urllib3.Timeout(None if remaining > connect + answer else remaining, connect, answer)
-
-
 _closed_before = Lost(False, "closed", "the client is closed")
 
 
@@ -308,27 +276,31 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
     # The clock is asked for where a Retry-After may count from it.
     received_at = 0.0 if status < 300 else time.time()
     answer = begun(status, got, authorization=headers["Authorization"], received_at=received_at)
+    whole = False
     try:
-        return answer if _read(response, answer) else cut_off(answer)
+        whole = _read(response, answer)
     except Exception:
+        # Of a refusal, the status alone says enough.
         if status < 300:
             raise
-        # The status alone says that it was refused.
-        return answer
     finally:
-        if not response.closed:
+        # Of a whole answer the connection is back in the pool already.
+        if not whole:
             response.close()
-        response.release_conn()
+            response.release_conn()
+    return answer if whole else cut_off(answer)
 
 
 def _read(response: urllib3.BaseHTTPResponse, answer: Answer) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
     most = most_of(answer)
+    # In pieces: of one read, http.client keeps each chunk as an object, however short.
+    answer.body = response.read(min(READ_AT_ONCE, most + 1), decode_content=False)
+    if response.closed:
+        return len(answer.body) <= most
     body = io.BytesIO()
-    while not response.closed:
-        # In pieces: of one read, http.client keeps each chunk as an object, however short.
+    body.write(answer.body)
+    while not response.closed and body.tell() <= most:
         body.write(response.read(min(READ_AT_ONCE, most + 1 - body.tell()), decode_content=False))
-        if body.tell() > most:
-            return False
     answer.body = body.getvalue()
-    return True
+    return response.closed and len(answer.body) <= most
