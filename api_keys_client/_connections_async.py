@@ -22,7 +22,7 @@ FRESH_FOR = 1.0
 PAUSE = 0.05
 """Seconds without a call after which a held-up event loop is given the time to see which connections have ended."""
 
-if "send" not in vars(aiohttp.ClientRequest):
+if "send" not in vars(aiohttp.ClientRequest) or "_get" not in vars(aiohttp.BaseConnector):
     raise ImportError(f"aiohttp {aiohttp.__version__} is not one that this version of api-keys-client knows")
 
 
@@ -90,6 +90,15 @@ class _Request(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
+class _Connector(aiohttp.TCPConnector):
+    async def _get(self, key: Any, traces: Any) -> Any:
+        for protocol, _ in self._conns.get(key, ()):
+            # Bytes that nobody asked for came meanwhile: they would be taken for the next answer.
+            if protocol.should_close:
+                protocol.close()
+        return await super()._get(key, traces)
+
+
 class Connections:
     """The connections of one client on one event loop, and the attempts that use them.
 
@@ -100,7 +109,7 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | bool, connect_timeout: float) -> None:
         self.loop = loop
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=FRESH_FOR, ssl=tls),
+            connector=_Connector(limit=0, keepalive_timeout=FRESH_FOR, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
             auto_decompress=False,

@@ -128,8 +128,7 @@ class Transport:
 
     async def sleep(self, seconds: float) -> None:
         """Waits; ends early when the client is closed."""
-        # On another loop than its own there is no need to wait: the next call will be refused.
-        if self._opened and self._opened.loop is _running_loop():
+        if self._opened:
             await asyncio.wait([self._opened.closing], timeout=seconds)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the client costs, as ratios: CPU of the client's process against hand-written urllib3 and pydantic.
+"""What the client costs, as ratios: CPU of the client's process against hand-written urllib3 (aiohttp) and pydantic.
 
 One loopback server with canned answers, in a process of its own; the rivals take turns in each round, and the median
 of the rounds' ratios is shown, so that a machine whose speed drifts does not matter.
@@ -7,6 +7,7 @@ of the rounds' ratios is shown, so that a machine whose speed drifts does not ma
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import os
@@ -17,23 +18,18 @@ import sys
 import time
 import tracemalloc
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Any, ClassVar, cast
 
-import urllib3
-from pydantic import TypeAdapter
+from bench_rivals import KEY_ID, TOKEN, AsyncFloor, AsyncOurs, Floor, Generated, InThreads, Ours
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from _generated import ApiClient, ApiKeyResponse, APIKeysApi, Configuration, NewApiKeyRequest
-from api_keys_client import ApiKeysClient, Role
-
-TOKEN = "bench-token"  # noqa: S105  # opens nothing
-KEY_ID = str(uuid.UUID(int=7, version=4))
 PAIRS_OF_THREADS = 16
+TASKS = 50
 
 
 def record(number: int, **more: object) -> dict[str, object]:
@@ -89,69 +85,6 @@ def server() -> Iterator[str]:
             process.terminate()
 
 
-class Floor:
-    """What a careful user would write by hand."""
-
-    name = "hand-written"
-
-    def __init__(self, url: str) -> None:
-        self._pool = urllib3.PoolManager(maxsize=20, block=True)
-        self._url = url + "/auth/api_keys/"
-        self._headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json"}
-        self._record = TypeAdapter(ApiKeyResponse)
-        self._records = TypeAdapter(list[ApiKeyResponse])
-
-    def _request(self, method: str, url: str, body: bytes | None = None) -> bytes:
-        headers = {**self._headers, "Content-Type": "application/json"} if body else self._headers
-        response = self._pool.request(method, url, headers=headers, body=body, timeout=30.0)
-        if response.status != 200:
-            raise RuntimeError(response.status)
-        return response.data
-
-    def get(self) -> object:
-        return self._record.validate_json(self._request("GET", self._url + KEY_ID))
-
-    def create(self) -> object:
-        body = json.dumps({"description": "bench", "roles": ["VALIDATION-USER"]}).encode()
-        return self._record.validate_json(self._request("POST", self._url, body))
-
-    def list(self) -> object:
-        return self._records.validate_json(self._request("GET", self._url))
-
-
-class Ours:
-    name = "api_keys_client"
-
-    def __init__(self, url: str) -> None:
-        self._client = ApiKeysClient(url, token=TOKEN)
-
-    def get(self) -> object:
-        return self._client.get(KEY_ID)
-
-    def create(self) -> object:
-        return self._client.create("bench", ["VALIDATION-USER"])
-
-    def list(self) -> object:
-        return self._client.list()
-
-
-class Generated:
-    name = "_generated"
-
-    def __init__(self, url: str) -> None:
-        self._api = APIKeysApi(ApiClient(Configuration(host=url, access_token=TOKEN)))
-
-    def get(self) -> object:
-        return self._api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
-
-    def create(self) -> object:
-        request = NewApiKeyRequest(description="bench", roles=[Role.VALIDATION_USER])
-        return self._api.create_api_key_auth_api_keys_post(request)
-
-    def list(self) -> object:
-        return self._api.get_all_active_api_keys_auth_api_keys_get()
-
-
 def cpu(run: Callable[[], object]) -> float:
     gc.collect()
     began = time.process_time()
@@ -174,6 +107,39 @@ def threads(call: Callable[[], object]) -> Callable[[], None]:
                 future.result()
 
     return run
+
+
+async def in_a_row(call: Callable[[], Awaitable[object]]) -> None:
+    for _ in range(1000):
+        await call()
+
+
+async def at_once(call: Callable[[], Awaitable[object]]) -> None:
+    numbers = iter(range(1000))
+
+    async def work() -> None:
+        for _ in numbers:
+            await call()
+
+    await asyncio.gather(*(work() for _ in range(TASKS)))
+
+
+def on_a_loop(
+    kind: type[AsyncFloor | AsyncOurs | InThreads],
+    url: str,
+    work: Callable[[Callable[[], Awaitable[object]]], Awaitable[None]],
+) -> float:
+    """CPU seconds, without those of opening the connections and of closing them."""
+
+    async def run() -> float:
+        async with kind(url) as rival:
+            await asyncio.gather(*(rival.get() for _ in range(TASKS)))
+            gc.collect()
+            began = time.process_time()
+            await work(rival.get)
+            return time.process_time() - began
+
+    return asyncio.run(run())
 
 
 def kept(call: Callable[[], object]) -> float:
@@ -234,11 +200,14 @@ Row = tuple[str, float, Callable[[str], float]]
 def rows(url: str) -> list[Row]:
     """Each row: its name, the most that ours may take, and a measure of one rival by its name."""
     rivals: dict[str, Any] = {kind.name: kind(url) for kind in (Floor, Ours, Generated)}
+    kinds: dict[str, type[Any]] = {kind.name: kind for kind in (AsyncFloor, AsyncOurs, InThreads)}
     return [
         ("get", 0.90, lambda name: cpu(times(1000, rivals[name].get))),
         ("create", 0.90, lambda name: cpu(times(1000, rivals[name].create))),
         ("list of 1000", 1.00, lambda name: cpu(times(30, rivals[name].list))),
         ("1000 gets, 16 threads", 0.95, lambda name: cpu(threads(rivals[name].get))),
+        ("async get", 1.15, lambda name: on_a_loop(kinds[name], url, in_a_row)),
+        ("async: 1000 gets, 50 tasks", 1.15, lambda name: on_a_loop(kinds[name], url, at_once)),
         ("process: import", 1.5, lambda name: sum(process(IMPORT[name], url) for _ in range(5))),
         ("process: import, client, one call", 1.10, lambda name: sum(process(ONE_CALL[name], url) for _ in range(2))),
         ("memory kept by a list of 1000", 1.0, lambda name: kept(rivals[name].list)),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ if sys.platform == "win32":
     pytest.skip("the scripts are for a POSIX shell", allow_module_level=True)
 
 PROJECT = Path(__file__).parents[1]
+PYPROJECT = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
 TOOLS = ("cat", "cmp", "cp", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sh")
 
 RECORDING_PYTHON = """#!/bin/sh
@@ -47,13 +49,13 @@ class Checkout:
             assert found
             (self.tools / tool).symlink_to(found)
 
-    def set_up(self, group: str, python: str) -> None:
+    def set_up(self, group: str, python: str, place: str = ".venv") -> None:
         """Leave an environment as an earlier run would."""
-        binaries = self.root / ".venv" / "bin"
+        binaries = self.root / place / "bin"
         binaries.mkdir(parents=True)
         write_program(binaries / "python", python)
-        stamp = f"{self.root}\n{(PROJECT / 'pyproject.toml').read_text()}"
-        (self.root / ".venv" / f"installed-{group}").write_text(stamp)
+        stamp = f"{self.root}\n{PYPROJECT}"
+        (self.root / place / f"installed-{group}").write_text(stamp)
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": str(self.tools), "TMPDIR": str(self.temporary), "RECORD": str(self.record)}
@@ -84,7 +86,8 @@ def write_program(path: Path, text: str) -> None:
 
 def kinds(told: list[str]) -> list[str]:
     """Each command by the words that say what it does."""
-    return [next((step for step in STEPS if line.startswith(step)), line) for line in told]
+    known = [*STEPS, *TESTS, *TEN_TIMES]
+    return [next((step for step in known if line.startswith(step)), line) for line in told]
 
 
 STEPS = [
@@ -98,8 +101,11 @@ STEPS = [
     "-m venv",
     "-m pip install",
     "scripts/try_installed.py",
-    "-m pytest",
 ]
+TESTS = ["-m coverage run -m pytest -m not slow", "-m coverage combine", "-m coverage report"]
+TEN_TIMES = ["-m pytest -p randomly -m not slow"] * 10 + [
+    "-m pytest tests/test_processes.py tests/test_rotate_races.py"
+] * 10
 
 
 @pytest.mark.parametrize("command", ["scripts/test", ".ci/run"])
@@ -109,32 +115,118 @@ def test_every_check_runs_once_and_the_tests_last(checkout: Checkout, command: s
         assert bash
         (checkout.tools / "bash").symlink_to(bash)
     checkout.set_up("dev", RECORDING_PYTHON)
-    finished = checkout.run(command, "-k", "two words")
+    finished = checkout.run(command)
     assert (finished.returncode, finished.stderr) == (0, "")
-    told = checkout.told()
-    assert kinds(told) == STEPS
-    assert told[-1] == "-m pytest -k two words (4)"
-    assert len(finished.stdout.splitlines()) == len(STEPS)
+    assert kinds(checkout.told()) == STEPS + TESTS
+    assert len(finished.stdout.splitlines()) == len(STEPS) + 1
     assert list(checkout.temporary.iterdir()) == []
     assert not (checkout.root / "dist").exists()
 
 
-@pytest.mark.parametrize("step", STEPS[:-1])
+def test_arguments_are_for_pytest_and_leave_out_the_coverage(checkout: Checkout) -> None:
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run("scripts/test", "-k", "two words")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    *told, last = checkout.told()
+    assert kinds(told) == STEPS
+    assert last == "-m pytest -k two words (4)"
+    assert list(checkout.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", [*STEPS, *TESTS[1:]])
 def test_a_failing_check_is_the_last_and_shows_why(checkout: Checkout, step: str) -> None:
     checkout.set_up("dev", RECORDING_PYTHON)
     finished = checkout.run("scripts/test", FAILS=step)
     assert finished.returncode != 0
-    assert "what is wrong" in finished.stderr
-    assert finished.stderr.splitlines()[-1] == f"test: failed: {finished.stdout.splitlines()[-1]}"
+    assert "what is wrong" in finished.stdout + finished.stderr
+    if step in STEPS:
+        assert finished.stderr.splitlines()[-1] == f"test: failed: {finished.stdout.splitlines()[-1]}"
     assert kinds(checkout.told())[-1] == step
     assert list(checkout.temporary.iterdir()) == []
 
 
-def test_failing_tests_fail_the_command(checkout: Checkout) -> None:
+@pytest.mark.parametrize("arguments", [[], ["-k", "name"]], ids=["all", "some"])
+def test_failing_tests_fail_the_command(checkout: Checkout, arguments: list[str]) -> None:
     checkout.set_up("dev", RECORDING_PYTHON)
-    finished = checkout.run("scripts/test", FAILS="-m pytest")
+    finished = checkout.run("scripts/test", *arguments, FAILS="-m pytest")
     assert finished.returncode == 3
     assert finished.stdout.endswith("what is wrong\n")
+    assert "pytest" in checkout.told()[-1]
+
+
+class TestLowest:
+    def test_runs_the_tests_alone_in_an_environment_of_its_own(self, checkout: Checkout) -> None:
+        checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
+        finished = checkout.run("scripts/test", "--lowest", "-k", "two words")
+        assert (finished.returncode, finished.stderr) == (0, "")
+        assert checkout.told() == ["-m pytest -k two words (4)"]
+        assert not (checkout.root / ".venv").exists()
+
+    @pytest.mark.parametrize("tool", ["pip", "uv"])
+    def test_installs_the_lowest_versions_that_the_package_names(self, checkout: Checkout, tool: str) -> None:
+        checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
+        (checkout.root / ".venv-lowest" / "installed-test").unlink()
+        if tool == "uv":
+            write_program(checkout.tools / "uv", RECORDING_PYTHON)
+        finished = checkout.run("scripts/test", "--lowest")
+        assert (finished.returncode, finished.stderr) == (0, "Setting up .venv-lowest (test) ...\n")
+        *installed, tested = checkout.told()
+        package, constraints, everything = installed[-3:]
+        assert "--no-deps --editable . (" in package
+        assert constraints == "scripts/lowest.py (1)"
+        assert "--editable .[async,cli,sandbox,testing] --group test --constraint .venv-lowest/lowest.txt" in everything
+        assert tested == "-m pytest (2)"
+        assert (checkout.root / ".venv-lowest" / "installed-test").exists()
+
+    def test_begins_with_the_oldest_python(self, checkout: Checkout) -> None:
+        for name in ("python3", "python3.10", "python3.12"):
+            program = f'#!/bin/sh\necho {name} >>"$RECORD"\nexit 1\n'
+            write_program(checkout.tools / name, program)
+        assert checkout.run("scripts/test", "--lowest").returncode != 0
+        assert checkout.told() == ["python3.10", "python3.12", "python3"]
+
+    def test_pins_every_dependency_and_extra(self) -> None:
+        declared = re.findall(
+            r"^(?:dependencies|async|cli|sandbox|testing) = \[(.*?)\]$", PYPROJECT, re.DOTALL | re.MULTILINE
+        )
+        bounds = [bound for listed in declared for bound in re.findall(r'"([\w-]+)>=([\w.]+)"', listed)]
+        command = [sys.executable, str(PROJECT / "scripts" / "lowest.py")]
+        finished = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+        assert sorted(finished.stdout.splitlines()) == sorted(f"{name}=={version}" for name, version in bounds)
+        assert len(bounds) >= 9
+
+
+class TestFull:
+    def test_adds_what_takes_long(self, checkout: Checkout) -> None:
+        checkout.set_up("dev", RECORDING_PYTHON)
+        checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
+        write_program(checkout.root / "scripts" / "mutation", RECORDING_PYTHON.replace("$*", "mutation $*"))
+        finished = checkout.run("scripts/test", "--full")
+        assert (finished.returncode, finished.stderr) == (0, "")
+        gate = [*STEPS, "-m coverage run -m pytest -m  (7)", *TESTS[1:]]
+        longer = [*TEN_TIMES, "-m pytest (2)", "scripts/release.py --check (2)", "mutation  (0)"]
+        assert kinds(checkout.told()) == gate + longer
+        assert list(checkout.temporary.iterdir()) == []
+
+    @pytest.mark.parametrize("fails", ["-p randomly", "test_rotate_races", "scripts/release.py"])
+    def test_stops_at_the_first_failure(self, checkout: Checkout, fails: str) -> None:
+        checkout.set_up("dev", RECORDING_PYTHON)
+        checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
+        finished = checkout.run("scripts/test", "--full", FAILS=fails)
+        assert finished.returncode != 0
+        assert finished.stderr.splitlines()[-1] == f"test: failed: {finished.stdout.splitlines()[-1]}"
+        assert fails in checkout.told()[-1]
+        assert len([told for told in checkout.told() if fails in told]) == 1
+
+    def test_takes_no_arguments(self, checkout: Checkout) -> None:
+        checkout.set_up("dev", RECORDING_PYTHON)
+        finished = checkout.run("scripts/test", "--full", "-k", "name")
+        assert (finished.returncode, finished.stderr) == (1, "test: --full takes no arguments\n")
+
+    def test_the_races_are_there(self) -> None:
+        named = re.findall(r"tests/\w+\.py", (PROJECT / "scripts" / "test").read_text(encoding="utf-8"))
+        assert len(named) >= 2
+        assert [name for name in named if not (PROJECT / name).is_file()] == []
 
 
 def test_the_demo_runs_from_another_folder(checkout: Checkout) -> None:

@@ -6,6 +6,7 @@ The sources are files, servers that answer, and raw sockets for what no HTTP lib
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import os
 import socket
@@ -187,6 +188,30 @@ def test_a_redirect_to_another_host_is_refused(root: Path, httpserver: HTTPServe
     httpserver.expect_request("/openapi.json").respond_with_data(DOCUMENT)
     assert_refused(root, f"http://127.0.0.1:{httpserver.port}/old", "redirects to another server, http://127.0.0.2:")
     assert [request.path for request, _ in httpserver.log] == ["/old"]
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "target"),
+    [
+        ("http://a.example/old", "new", "http://a.example/new"),
+        ("http://a.example/", "https://A.example/", "https://A.example/"),
+        ("https://a.example/", "https://a.example:8443/", "https://a.example:8443/"),
+        ("https://a.example/", "http://a.example/", None),
+        ("https://a.example/", "//b.example/", None),
+        ("http://a.example/", "http://a.example@b.example/", None),
+        ("http://a.example/", "http://a.example.b.example/", None),
+        ("http://a.example/", "file://a.example/etc/passwd", None),
+    ],
+)
+def test_a_redirect_leads_to_nothing_less_safe(url: str, location: str, target: str | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        source = importlib.import_module("spec_source")
+    if target is not None:
+        assert source.redirected(url, location) == target
+        return
+    with pytest.raises(source.Failure, match="redirects to another server"):
+        source.redirected(url, location)
 
 
 def test_a_redirect_to_itself_ends(root: Path, httpserver: HTTPServer) -> None:

@@ -1,0 +1,206 @@
+"""`api-keys deactivate`: many keys, or the one that a leaked secret names; shown first, asked about, and counted."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from getpass import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import api_keys_client
+from api_keys_client._cli_screen import Document, Screen, console, document_of, fields_of, in_colour, listing
+from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from api_keys_client import ApiKeyResponse, ApiKeysClient, Deactivation
+
+SECRET_MOST = 64 * 1024
+
+Done = Callable[["Deactivation"], None]
+
+
+def deactivate(
+    session: Session,
+    key_ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ID", help="The keys' ids; - reads them from stdin, one on each line.", show_default=False
+        ),
+    ] = None,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Read a leaked secret from stdin, and deactivate the key that it names.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not show the keys and ask first.")] = False,
+) -> ExitCode:
+    """Deactivate keys for good, once you have seen them and said yes."""
+    given = key_ids or []
+    if leaked == bool(given):
+        raise Stop("name the keys by their ids (- for stdin), or use --leaked. Nothing was sent.")
+    if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Stop(
+            "there is no terminal to ask on, so nothing was sent.", "To deactivate without being asked, add --yes."
+        )
+    ids = [_leaked_id()] if leaked else _ids(given)
+    with session.client() as client:
+        if leaked:
+            record = client.get(ids[0])
+            _show_named(session.screen, record)
+            if not record.is_active:
+                session.screen.remark("It is inactive already, so nothing was sent.")
+                return _report(session.screen, ids, {ids[0]: api_keys_client.Deactivation(ids[0], record)}, None)
+        elif not yes:
+            _show_all(session.screen, ids, client.list())
+        if not yes:
+            _ask("Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
+        return _deactivate(session.screen, client, ids)
+
+
+def _ids(given: Sequence[str]) -> list[str]:
+    """The ids, each once; `-` stands for those on stdin, of whose lines only the first column counts."""
+    texts: list[str] = []
+    for text in given:
+        texts += [line.split()[0] for line in sys.stdin if line.strip()] if text == "-" else [text]
+    ids: dict[str, None] = {}
+    for number, text in enumerate(texts, 1):
+        try:
+            ids[str(uuid.UUID(text))] = None
+        except ValueError:
+            # The text stays off the screen: it may be a secret.
+            raise Stop(
+                f"number {number} of what was given is no id. Nothing was sent.",
+                "If it is a leaked secret: api-keys deactivate --leaked",
+            ) from None
+    if not ids:
+        raise Stop("there are no ids on stdin. Nothing was sent.")
+    return list(ids)
+
+
+def _leaked_id() -> str:
+    # Late, as all that --help does not need.
+    from pydantic import SecretStr
+
+    if sys.stdin.isatty():
+        secret = SecretStr(getpass("The leaked secret (it is not shown): ", sys.stderr))
+    else:
+        secret = SecretStr(sys.stdin.read(SECRET_MOST))
+    key_id = api_keys_client.key_id_from_secret(_stripped(secret))
+    if key_id is None:
+        raise Stop(
+            "no id can be read off that: it is no secret of an engine's key, or not all of one. Nothing was sent.",
+            "Find the key in `api-keys list`, and deactivate it by its id.",
+        )
+    return key_id
+
+
+def _stripped(secret: SecretStr) -> SecretStr:
+    return type(secret)(secret.get_secret_value().strip())
+
+
+def _show_named(screen: Screen, record: ApiKeyResponse) -> None:
+    screen.remark("The secret names this key. Whoever wrote it chose that name: see that it is the one you mean.")
+    for name, value in fields_of(record):
+        screen.remark((f"{name:<13}", "dim"), value)
+
+
+def _show_all(screen: Screen, ids: Sequence[str], active: Sequence[ApiKeyResponse]) -> None:
+    known = {record.id.lower(): record for record in active}
+    found = [known[key_id] for key_id in ids if key_id in known]
+    shown = console(sys.stderr)
+    for line in listing(found, shown) if found else ():
+        shown.print(line, soft_wrap=not hasattr(line, "columns"))
+    for key_id in ids:
+        if key_id not in known:
+            screen.remark((key_id, "bold cyan"), "  is not among the active keys")
+
+
+def _ask(question: str) -> None:
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Stop("nothing was deactivated.", code=ExitCode.INTERRUPTED)
+
+
+def _deactivate(screen: Screen, client: ApiKeysClient, ids: Sequence[str]) -> ExitCode:
+    outcomes: dict[str, Deactivation] = {}
+    interrupted: KeyboardInterrupt | None = None
+    with _bar(len(ids)) as advance:
+
+        def done(outcome: Deactivation) -> None:
+            outcomes[outcome.key_id] = outcome
+            advance(outcome)
+
+        try:
+            client.deactivate_many(ids, done)
+        except KeyboardInterrupt as interruption:
+            interrupted = interruption
+    return _report(screen, ids, outcomes, interrupted)
+
+
+def _report(
+    screen: Screen, ids: Sequence[str], outcomes: Mapping[str, Deactivation], interrupted: KeyboardInterrupt | None
+) -> ExitCode:
+    """Says what became of every id; the exit code."""
+    # Interrupted again while those in flight were waited for: what became of them is not known.
+    left = "unknown" if interrupted and isinstance(interrupted.__context__, KeyboardInterrupt) else "not_begun"
+    results = [_result(key_id, outcomes.get(key_id), left) for key_id in ids]
+    counts = Counter(result["state"] for result in results)
+    screen.answer(
+        {"results": results, "counts": dict(counts)},
+        [(result["id"], result["state"], result["error"] or "") for result in results],
+        lambda _: (
+            in_colour((result["id"], "bold cyan"), "  ", _coloured(result["state"]), f"  {result['error'] or ''}")
+            for result in results
+        ),
+    )
+    screen.remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
+    errors = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    for next_step in dict.fromkeys(explained(error)[1] for error in errors):
+        screen.remark(next_step)
+    if interrupted is not None:
+        screen.complain("interrupted.")
+        return ExitCode.INTERRUPTED
+    return max((code_of(error) for error in errors), default=ExitCode.DONE)
+
+
+def _result(key_id: str, outcome: Deactivation | None, left: str) -> Document:
+    state, message, next_step, record = left, None, None, None
+    if outcome is not None and outcome.error is not None:
+        message, next_step = explained(outcome.error)
+        message = message.removeprefix(f"deactivate {key_id}: ")
+        state = {"applied": "unconfirmed", "unknown": "unknown"}.get(outcome.error.outcome or "", "failed")
+    elif outcome is not None:
+        state, record = "deactivated", outcome.record and document_of(outcome.record)
+    return {"id": key_id, "state": state, "error": message, "next_step": next_step, "record": record}
+
+
+def _coloured(state: str) -> tuple[str, str]:
+    return state.replace("_", " "), "green" if state == "deactivated" else "yellow" if state == "not_begun" else "red"
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Done]:
+    """A bar on stderr, if that is a terminal; gives the function that is told of each key."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    # Late: only a terminal needs it.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("Deactivating"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
+    failed = 0
+    with Progress(*columns, console=console(sys.stderr)) as progress:
+        task = progress.add_task("", total=total, failed="")
+
+        def advance(outcome: Deactivation) -> None:
+            nonlocal failed
+            failed += outcome.error is not None
+            progress.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+
+        yield advance

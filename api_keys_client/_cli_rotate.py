@@ -1,0 +1,98 @@
+"""`api-keys rotate`: a new key in place of an old one, written to where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api_keys_client._cli_screen import document_of
+from api_keys_client._cli_session import ExitCode, Session, Stop
+
+if TYPE_CHECKING:
+    from api_keys_client import CreatedKey
+
+
+class Leftovers(str, Enum):
+    """What to do about keys that earlier rotations left active."""
+
+    REFUSE = "refuse"
+    DEACTIVATE = "deactivate"
+    KEEP = "keep"
+
+
+def rotate(
+    session: Session,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key to replace.", show_default=False)],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CMD", help="The command of --to-command.", show_default=False),
+    ] = None,
+    to_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the secret to a file that only you can read.", show_default=False),
+    ] = None,
+    to_env_file: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FILE NAME", help="Write it to one variable of a dotenv file.", show_default=False),
+    ] = None,
+    to_command: Annotated[
+        bool,
+        typer.Option("--to-command", help="Give it to the command that follows, on its standard input. Comes last."),
+    ] = False,
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the old key active.")] = False,
+    leftovers: Annotated[
+        Leftovers, typer.Option(help="What to do about keys that earlier rotations of this one left active.")
+    ] = Leftovers.REFUSE,
+) -> ExitCode:
+    """Put a new key in place of an old one, and store its secret.
+
+    The old key is deactivated once the new one is stored.
+    """
+    store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
+    with session.client() as client:
+        try:
+            rotation = client.rotate(key_id, store=store, keep_old=keep_old, leftovers=leftovers.value)
+        except KeyboardInterrupt as interruption:
+            notes = getattr(interruption, "__notes__", ["Both keys may be active."])
+            raise Stop(
+                f"interrupted. {' '.join(notes)}",
+                f"Look for `(replaces {key_id}` in `api-keys list`; the next rotation names what this one left.",
+                ExitCode.INTERRUPTED,
+            ) from interruption
+    old = "active" if keep_old else "inactive"
+    session.screen.answer(
+        {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
+        [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place)],
+    )
+    if keep_old:
+        session.screen.remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
+    return ExitCode.DONE
+
+
+def _target(
+    words: list[str], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
+) -> tuple[Callable[[CreatedKey], None], str]:
+    """The store that was asked for, and its name."""
+    if (to_file is not None) + (to_env_file is not None) + to_command != 1:
+        raise Stop(
+            "say where the new secret goes, to one place. Nothing was sent.",
+            "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
+        )
+    if to_command != bool(words):
+        raise Stop(
+            "--to-command comes last, with the command after it. Nothing was sent."
+            if to_command
+            else "one id at a time; a command is given with --to-command, at the end. Nothing was sent.",
+        )
+    # Late, as all that --help does not need.
+    from api_keys_client import stores
+
+    if to_file is not None:
+        return stores.file(to_file), to_file
+    if to_env_file is not None:
+        path, name = to_env_file
+        return stores.env_file(path, name), f"{name} in {path}"
+    return stores.command(words), words[0]

@@ -1,0 +1,150 @@
+"""What a command works with: the client that its options make, and words and an exit code for whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import api_keys_client
+from api_keys_client._cli_screen import Screen
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from api_keys_client import ApiKeysClient, ApiKeysError
+
+TOKEN_MOST = 64 * 1024
+SAID_MOST = 300
+
+# What an error advises to write in Python, and what that is called here.
+_IN_OPTIONS = (
+    ("say allow_http=True", "say --allow-http"),
+    ("give token=, or set", "give --token-file, or set"),
+    ("as token= or API_KEYS_TOKEN", "with --token-file or API_KEYS_TOKEN"),
+    ("from token= ", "from --token-file "),
+    ("with timeout= and deadline=", "with --timeout"),
+    ("timeout= is", "--timeout is"),
+    ('leftovers="deactivate" or "keep"', "--leftovers deactivate or keep"),
+    (", or call undo() on this error to end the new one", ""),
+    ("call again", "try again"),
+)
+
+
+class ExitCode(IntEnum):
+    """How a command ended; of several failures, the highest."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    DENIED = 3
+    NOT_FOUND = 4
+    UNREACHABLE = 5
+    UNKNOWN = 6
+    INTERRUPTED = 130
+
+
+class Stop(Exception):
+    """Ends the command with these words, an advice, and an exit code."""
+
+    def __init__(self, message: str, next_step: str = "", code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+        self.code = code
+
+
+@dataclass
+class Session:
+    """The options that every command that asks the server has."""
+
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the engine is; else API_KEYS_BASE_URL, else http://localhost.",
+            show_default=False,
+        ),
+    ] = None
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Read the token from a file that only you can read; else from API_KEYS_TOKEN or BEARER_TOKEN.",
+            show_default=False,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long one call may take, in all; else 60.", show_default=False),
+    ] = None
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="Send the token over plain http to another host.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
+
+    def __post_init__(self) -> None:
+        self.screen = Screen(as_json=self.as_json)
+
+    def client(self, token: str | None = None) -> ApiKeysClient:
+        """A client as the options and the environment want it, or with this token.
+
+        Raises:
+            Stop: the token file cannot be used.
+            ConfigurationError: a setting is missing or wrong.
+        """
+        times: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout, "deadline": self.timeout}
+        return api_keys_client.ApiKeysClient(
+            self.base_url,
+            token=_read_token(self.token_file) if token is None and self.token_file else token,
+            allow_http=self.allow_http,
+            **times,
+        )
+
+
+def _read_token(path: str) -> SecretStr:
+    # Late, as all that --help does not need.
+    from pydantic import SecretStr
+
+    try:
+        with open(path, "rb") as opened:
+            readable_by_others = os.name == "posix" and os.fstat(opened.fileno()).st_mode & 0o044
+            token = SecretStr("" if readable_by_others else opened.read(TOKEN_MOST).decode("utf-8", "replace").strip())
+    except OSError as error:
+        raise Stop(f"the token file {path} cannot be read: {error.strerror}.") from None
+    if readable_by_others:
+        raise Stop(f"others can read the token file {path}, so it was not used.", f"Make it yours: chmod 600 {path}")
+    return token
+
+
+def explained(error: ApiKeysError) -> tuple[str, str]:
+    """What happened and what to do next, in the command line's own terms."""
+    message, next_step = str(error.args[0]), error.next_step
+    # A store says why it failed in an exception of its own, which holds no secret.
+    if isinstance(error, api_keys_client.RotationError) and error.__cause__ is not None:
+        message += f" It said: {str(error.__cause__)[:SAID_MOST]}"
+    for in_python, here in _IN_OPTIONS:
+        message, next_step = message.replace(in_python, here), next_step.replace(in_python, here)
+    return message, next_step
+
+
+def code_of(error: ApiKeysError | Stop) -> ExitCode:
+    """The exit code that an error stands for."""
+    if isinstance(error, Stop):
+        return error.code
+    if error.outcome == api_keys_client.Outcome.UNKNOWN:
+        return ExitCode.UNKNOWN
+    if isinstance(error, api_keys_client.InvalidRequestError):
+        return ExitCode.USAGE if error.status is None else ExitCode.FAILED
+    for kinds, code in (
+        (api_keys_client.ConfigurationError, ExitCode.USAGE),
+        ((api_keys_client.AuthenticationError, api_keys_client.PermissionDeniedError), ExitCode.DENIED),
+        (api_keys_client.KeyNotFoundError, ExitCode.NOT_FOUND),
+        (api_keys_client.ApiConnectionError, ExitCode.UNREACHABLE),
+    ):
+        if isinstance(error, kinds):
+            return code
+    return ExitCode.FAILED

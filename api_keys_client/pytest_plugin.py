@@ -1,0 +1,123 @@
+"""Fixtures for testing code that uses this client: a local server, and clients on it. See docs/guides/testing.md.
+
+pytest loads this module in every run, used or not; what the fixtures need is imported when one is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from api_keys_client import ApiKeysClient, AsyncApiKeysClient
+    from api_keys_client.sandbox import Fault, Operation, Profile, Sandbox
+
+_MARKER = "api_keys_sandbox"
+_passed = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{_MARKER}(profile='engine', limit=1000, faults=()): what the fixture api_keys_sandbox is to be; a fault may "
+        "be a pair, ('create', fault), to wait for that operation.",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Remember whether the test itself came to its end: one that did not is told of no unmet fault."""
+    item.stash[_passed] = False
+    yield
+    item.stash[_passed] = True
+
+
+@pytest.fixture(scope="session")
+def _api_keys_sandboxes() -> Iterator[Callable[[Profile, int], Sandbox]]:
+    try:
+        # Late: most runs of pytest need none of what it brings.
+        from api_keys_client.sandbox import Sandbox
+    except ImportError as error:
+        raise _unavailable("api_keys_sandbox", "testing", error) from None
+    running: dict[tuple[Profile, int], Sandbox] = {}
+
+    def sandbox(profile: Profile, limit: int) -> Sandbox:
+        if (profile, limit) not in running:
+            running[profile, limit] = Sandbox(profile=profile, limit=limit).start()
+        return running[profile, limit]
+
+    yield sandbox
+    for started in running.values():
+        started.stop()
+
+
+@pytest.fixture
+def api_keys_sandbox(
+    request: pytest.FixtureRequest, _api_keys_sandboxes: Callable[[Profile, int], Sandbox]
+) -> Iterator[Sandbox]:
+    """A running `Sandbox` without keys, as the marker of the same name wants it.
+
+    A fault that was queued and never met fails the test.
+    """
+    sandbox, faults = _wanted(_api_keys_sandboxes, **_marked(request.node))
+    try:
+        for operation, fault in faults:
+            sandbox.queue(fault, operation=operation)
+        yield sandbox
+        unmet = sandbox.unmet
+    finally:
+        sandbox.reset()
+    if unmet and request.node.stash.get(_passed, False):
+        pytest.fail(f"queued, but met by no request: {', '.join(map(repr, unmet))}", pytrace=False)
+
+
+@pytest.fixture
+def api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[ApiKeysClient]:
+    """An `ApiKeysClient` on the `api_keys_sandbox`."""
+    # Late: it was loaded for the sandbox at most.
+    from api_keys_client import ApiKeysClient
+
+    with ApiKeysClient(api_keys_sandbox.url, token=api_keys_sandbox.token) as client:
+        yield client
+
+
+@pytest.fixture
+def async_api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[AsyncApiKeysClient]:
+    """An `AsyncApiKeysClient` on the `api_keys_sandbox`, for whatever event loop the test runs it on."""
+    try:
+        # Late: aiohttp is no small thing, and not everyone has it.
+        from api_keys_client import _pytest_async
+    except ImportError as error:
+        raise _unavailable("async_api_keys_client", "async,testing", error) from None
+    client = _pytest_async.AsyncApiKeysClient(api_keys_sandbox)
+    yield client
+    client.end()
+
+
+def _marked(node: pytest.Item) -> dict[str, Any]:
+    """What the test's markers say: the one nearest to it has the last word on each of its arguments."""
+    options: dict[str, Any] = {}
+    for marker in reversed(list(node.iter_markers(_MARKER))):
+        if marker.args or not {*marker.kwargs} <= {"profile", "limit", "faults"}:
+            pytest.fail(f"the marker {_MARKER} takes profile=, limit= and faults= only", pytrace=False)
+        options.update(marker.kwargs)
+    return options
+
+
+def _wanted(
+    sandboxes: Callable[[Profile, int], Sandbox],
+    *,
+    profile: Profile = "engine",
+    limit: int = 1000,
+    faults: tuple[Fault | tuple[Operation, Fault], ...] = (),
+) -> tuple[Sandbox, list[tuple[Operation | None, Fault]]]:
+    return sandboxes(profile, limit), [fault if isinstance(fault, tuple) else (None, fault) for fault in faults]
+
+
+def _unavailable(fixture: str, extras: str, error: ImportError) -> BaseException:
+    reason = error.__cause__ or error
+    text = f"the fixture {fixture} needs more: pip install 'api-keys-client[{extras}]' ({reason})"
+    return pytest.fail.Exception(text, pytrace=False)

@@ -1,0 +1,118 @@
+"""Which server is tested: both of the sandbox's profiles, or with --api-keys-url a deployment, whose differences
+from docs/guides/server.md are told at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TypeAlias, get_args
+
+import pytest
+from pydantic import SecretStr
+
+from api_keys_client import ApiKeysError, ConfigurationError
+from api_keys_client.sandbox import Profile, Sandbox
+from conformance.deployment import Deployment
+from conformance.facts import FACTS
+
+Compare: TypeAlias = Callable[[str, object], None]
+
+REAL = pytest.StashKey[Deployment]()
+SEEN = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--api-keys-url", help="test this deployment, with the token in API_KEYS_TOKEN or BEARER_TOKEN")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # In a run of all tests this file is met after the options were read.
+    url = config.getoption("--api-keys-url", None)
+    if url is None:
+        return
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("a deployment is tested by one process, which can clean up when it is interrupted")
+    # Read now, since no test finds them in its environment.
+    token = os.environ.get("API_KEYS_TOKEN", os.environ.get("BEARER_TOKEN"))
+    if token is None:
+        raise pytest.UsageError("there is no token in API_KEYS_TOKEN or BEARER_TOKEN")
+    try:
+        config.stash[REAL] = Deployment(url, SecretStr(token))
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SEEN] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        profiles = [None] if REAL in metafunc.config.stash else get_args(Profile)
+        ids = [profile or "deployment" for profile in profiles]
+        metafunc.parametrize("server", profiles, ids=ids, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    with ExitStack() as stack:
+        if request.param is None:
+            deployment = request.config.stash[REAL]
+            deployment.interrupts.obey()
+            try:
+                deployment.active_ids()
+            except ApiKeysError as error:
+                pytest.exit(f"the deployment cannot be tested: {error}", returncode=1)
+        else:
+            sandbox = stack.enter_context(Sandbox(profile=request.param))
+            deployment = Deployment(sandbox.url, SecretStr(sandbox.token), request.param)
+        yield deployment
+        deployment.end()
+
+
+@pytest.fixture
+def deployment(server: Deployment) -> Iterator[Deployment]:
+    """The server; what a test made on it is deactivated after it."""
+    yield server
+    server.tidy()
+
+
+@pytest.fixture
+def compare(request: pytest.FixtureRequest, deployment: Deployment) -> Compare:
+    """Compares what was seen with a line of the guide's tables: on a sandbox it must be so, elsewhere it is noted."""
+
+    def compare(name: str, seen: object) -> None:
+        fact = FACTS[name]
+        if deployment.profile is None:
+            request.config.stash[SEEN][name] = str(seen)
+        else:
+            assert str(seen) == (fact.engine if deployment.profile == "engine" else fact.spec)
+
+    return compare
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # After an interruption the fixture ends so late that an error of its own would be pytest's.
+    real = session.config.stash.get(REAL, None)
+    if real and real.leftovers and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if REAL not in config.stash:
+        return
+    deployment, seen = config.stash[REAL], config.stash[SEEN]
+    terminalreporter.section(f"{deployment.url} beside the engine of docs/guides/server.md")
+    differing = [("Fact", "The engine", "Here")]
+    for fact in FACTS.values():
+        here = seen.get(fact.name, fact.engine)
+        if here != fact.engine:
+            differing.append((fact.name, fact.engine, f"{here} (as in the contract)" if here == fact.spec else here))
+    if len(differing) > 1:
+        widths = [max(map(len, column)) for column in zip(*differing, strict=True)]
+        for row in differing:
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            terminalreporter.write_line(line.rstrip())
+    terminalreporter.write_line(f"{len(differing) - 1} of {len(seen)} facts differ; {len(FACTS) - len(seen)} not seen.")
+    for leftover in deployment.leftovers:
+        terminalreporter.write_line(leftover, red=True)

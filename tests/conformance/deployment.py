@@ -1,0 +1,196 @@
+"""A server under test, and the promise to leave no active key on it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import ssl
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote
+from urllib.request import getproxies, proxy_bypass
+
+import pytest
+import urllib3
+from pydantic import SecretStr
+from urllib3.util import make_headers, parse_url
+
+from api_keys_client import ApiKeysClient, ApiKeysError, CreatedKey, KeyNotFoundError, OutcomeUnknownError
+from api_keys_client.sandbox import Profile
+from api_keys_client.settings import SecretHeaders, is_loopback
+
+KEYS = "/auth/api_keys/"
+UNKNOWN_ID = str(uuid.uuid4())
+NO_ROLE = "CONFORMANCE-NO-ROLE"
+
+_STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Interrupts:
+    """Ctrl-C and its like: held back while a key is being made, and after the first one not heard any more."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._came = False
+
+    def obey(self) -> None:
+        """Hear them from now on."""
+        for number in _STOPS:
+            signal.signal(number, lambda *_: self._hear())
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """What comes during the block takes effect at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            if self._came:
+                self._stop()
+
+    def _hear(self) -> None:
+        self._came = True
+        if not self._held:
+            self._stop()
+
+    def _stop(self) -> None:
+        # What follows is the clean-up.
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
+        self._came = False
+        raise KeyboardInterrupt
+
+
+class Answer:
+    """What a raw request was answered; secrets in it do not show."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self._body = response.data
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no body."""
+        return not self._body
+
+    @property
+    def json(self) -> Any:
+        """The body, or None if it is no JSON; a secret in it is a SecretStr."""
+        try:
+            return json.loads(self._body, object_hook=_hide)
+        except ValueError:
+            return None
+
+    @property
+    def detail(self) -> Any:
+        """What a refusal says, or None."""
+        return self.json.get("detail") if isinstance(self.json, dict) else None
+
+
+def _hide(value: dict[str, Any]) -> dict[str, Any]:
+    return value | {"key": SecretStr(value["key"])} if isinstance(value.get("key"), str) else value
+
+
+class Deployment:
+    """The server, by way of the client and of raw requests. `profile` is a sandbox's, or None."""
+
+    def __init__(self, url: str, token: SecretStr, profile: Profile | None = None) -> None:
+        self.profile: Profile | None = profile
+        self.interrupts = Interrupts()
+        self.authorization = SecretHeaders({"Authorization": f"Bearer {token.get_secret_value()}"})
+        self.leftovers: list[str] = []
+        """What may still be active at the end, for a person to read."""
+        self._nonce = uuid.uuid4().hex[:12]
+        self._made: set[str] = set()
+        self._cut_off = 0
+        trust = ssl.create_default_context()
+        self.client = ApiKeysClient(url, token=token, deadline=30, ssl_context=trust)
+        self._pool = _pool(url, trust)
+        self.url = url.rstrip("/")
+
+    def named(self, purpose: str) -> str:
+        """A description by which this run's keys are found."""
+        return f"{purpose} #{self._nonce}"
+
+    def create(self, purpose: str = "conformance", roles: list[str] | None = None) -> CreatedKey:
+        """A key, made by the client."""
+        with self.interrupts.held_back():
+            try:
+                created = self.client.create(self.named(purpose), roles)
+            except OutcomeUnknownError:
+                self._cut_off += 1
+                raise
+            self._made.add(created.id)
+        return created
+
+    def call(self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """A raw request; `body` is bytes, or becomes JSON. Headers are the token's, if none are given."""
+        headers = SecretHeaders(self.authorization if headers is None else headers)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        with self.interrupts.held_back():
+            try:
+                response = self._pool.request(
+                    method, self.url + path, body=data, headers=headers, redirect=False, retries=False, timeout=30
+                )
+            except urllib3.exceptions.HTTPError as error:
+                problem = type(error).__name__
+            else:
+                answer = Answer(response)
+                if method == "POST" and isinstance(answer.json, dict) and isinstance(answer.json.get("id"), str):
+                    self._made.add(answer.json["id"])
+                return answer
+            self._cut_off += method == "POST"
+        # Out here: the error has the token in its frames.
+        pytest.fail(f"no answer to {method} {path}: {problem}")
+
+    def active_ids(self) -> set[str]:
+        """The ids of all active keys, this run's or not."""
+        return {record.id for record in self.client.list()}
+
+    def tidy(self) -> None:
+        """Deactivate what was made."""
+        with self.interrupts.held_back():
+            self._deactivate()
+
+    def end(self) -> None:
+        """Deactivate what is left of this run, known or not, and close."""
+        with self.interrupts.held_back():
+            try:
+                self._made |= {key.id for key in self.client.list() if self._nonce in (key.description or "")}
+            except ApiKeysError as error:
+                self.leftovers.append(f"The keys could not be listed: {error}")
+            self.leftovers += self._deactivate()
+            if self._cut_off:
+                self.leftovers.append(
+                    f"A creation was cut off. A key may still appear, with #{self._nonce} or nothing for a description."
+                )
+            self.client.close()
+            self._pool.clear()
+
+    def _deactivate(self) -> list[str]:
+        failed = []
+        for outcome in self.client.deactivate_many(sorted(self._made)):
+            if outcome.error is None or isinstance(outcome.error, KeyNotFoundError):
+                self._made.discard(outcome.key_id)
+            else:
+                failed.append(f"{outcome.key_id} may still be active: {outcome.error}")
+        return failed
+
+
+def _pool(url: str, trust: ssl.SSLContext) -> urllib3.PoolManager:
+    address = parse_url(url)
+    host, proxy = address.host or "", getproxies().get(address.scheme or "")
+    if proxy is None or is_loopback(host) or proxy_bypass(host):
+        return urllib3.PoolManager(ssl_context=trust)
+    user = parse_url(proxy).auth
+    headers = make_headers(proxy_basic_auth=unquote(user)) if user else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=trust)

@@ -1,0 +1,123 @@
+"""What the tests of the async client share: a loop that complains, servers that stop at a point, short waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+from wire import Act, Peer, Request, answer, message
+
+from api_keys_client import AsyncApiKeysClient
+
+T = TypeVar("T")
+Use = Callable[[AsyncApiKeysClient], Awaitable[object]]
+
+PATIENCE = 5.0
+"""Seconds within which what should happen at once has happened, on a slow machine too."""
+
+
+class _Complaints(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self.texts.append(record.getMessage())
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """On a new loop. asyncio only logs what it finds unclosed or unread: here that fails the test."""
+    complaints = _Complaints()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(complaints)
+    try:
+        value = asyncio.run(coroutine)
+        gc.collect(1)
+    finally:
+        logger.removeHandler(complaints)
+    assert complaints.texts == []
+    return value
+
+
+async def soon(awaitable: Awaitable[T]) -> T:
+    return await asyncio.wait_for(awaitable, PATIENCE)
+
+
+async def until(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, PATIENCE)
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(task)
+    assert task.cancelled()
+
+
+async def a_few_turns() -> None:
+    """Lets what is ready happen: bytes that are here be read, tasks that were woken run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def unshaken() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
+    """An https URL where connections are taken and no hand is shaken, and a function that gives the next of them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+
+        def accept() -> socket.socket:
+            peer, _ = listener.accept()
+            peer.settimeout(PATIENCE)
+            peer.recv(1)
+            return peer
+
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", accept
+
+
+def read_to_the_end(peer: socket.socket) -> None:
+    """Until the client closes its side."""
+    with peer:
+        while peer.recv(4096):
+            continue
+
+
+def no_answer(arrived: threading.Event, left: threading.Event) -> Act:
+    def act(peer: Peer, _: Request) -> None:
+        arrived.set()
+        peer.hold()
+        left.set()
+
+    return act
+
+
+def half_an_answer(arrived: threading.Event, left: threading.Event) -> Act:
+    def act(peer: Peer, _: Request) -> None:
+        peer.send(message(200, b"[" + b" " * 99)[:-50])
+        arrived.set()
+        peer.hold()
+        left.set()
+
+    return act
+
+
+def not_yet(arrived: threading.Event, _: threading.Event) -> Act:
+    """An answer that asks for a long wait; the connection may stay."""
+
+    def act(peer: Peer, request: Request) -> None:
+        answer(429, b"{}", "Retry-After: 50")(peer, request)
+        arrived.set()
+
+    return act
+
+
+STOPS = {"headers": no_answer, "body": half_an_answer, "sleep": not_yet}
+"""Where a call waits, and the server that makes it: `arrived` is set when it does, `left` when it is gone."""

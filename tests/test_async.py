@@ -1,0 +1,276 @@
+"""The async client and its event loop: one loop, every end of it, and closing while calls are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import warnings
+from collections.abc import AsyncGenerator
+from typing import cast
+
+import anyio
+import pytest
+import trio
+from tasks import PATIENCE, STOPS, Use, a_few_turns, no_answer, run, soon, unshaken, until
+from wire import KEY_ID, Act, Peer, Request, Server, good
+
+from api_keys_client import (
+    ApiConnectionError,
+    ApiKeysError,
+    AsyncApiKeysClient,
+    ConfigurationError,
+    Outcome,
+    OutcomeUnknownError,
+)
+from api_keys_client._connections_async import FRESH_FOR, POOL_SIZE
+from api_keys_client.sandbox import Sandbox
+
+
+async def temporary(client: AsyncApiKeysClient) -> None:
+    async with client.temporary_key("ci"):
+        pass
+
+
+CALLS: dict[str, Use] = {
+    "create": lambda client: client.create("ci"),
+    "list": lambda client: client.list(),
+    "get": lambda client: client.get(KEY_ID),
+    "deactivate": lambda client: client.deactivate(KEY_ID),
+    "deactivate_many": lambda client: client.deactivate_many([KEY_ID] * 20),
+    "temporary_key": temporary,
+    "rotate": lambda client: client.rotate(KEY_ID, store=lambda _: None),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+async def failure(call: Use, client: AsyncApiKeysClient) -> ApiKeysError:
+    """The error that a call ends with; of many, the one that all of them have."""
+    try:
+        value = await soon(call(client))
+    except ApiKeysError as error:
+        return error
+    assert isinstance(value, list)
+    assert {type(outcome.error) for outcome in value} == {type(value[0].error)}
+    return cast("ApiKeysError", value[0].error)
+
+
+@each_call
+def test_on_a_second_loop_it_says_so(call: Use) -> None:
+    async def main() -> None:
+        async with AsyncApiKeysClient(server.url, token="token") as client:
+            await client.list()
+            error = await asyncio.to_thread(lambda: run(failure(call, client)))
+            assert isinstance(error, ConfigurationError)
+            assert "event loop of its first call" in str(error)
+            assert error.outcome is Outcome.NOT_SENT
+            await client.list()
+
+    with Server() as server:
+        run(main())
+        assert server.operations() == ["list", "list"]
+
+
+@each_call
+def test_after_its_loop_has_ended_it_says_so(call: Use) -> None:
+    with Server() as server:
+        client = AsyncApiKeysClient(server.url, token="token")
+        run(client.list())
+        assert "event loop of its first call" in str(run(failure(call, client)))
+        assert server.operations() == ["list"]
+
+
+@each_call
+def test_closed_it_says_so(call: Use) -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token")
+        await client.list()
+        await client.close()
+        error = await failure(call, client)
+        assert isinstance(error, ApiConnectionError)
+        assert "the client is closed" in str(error)
+
+    with Server() as server:
+        run(main())
+        assert server.operations() == ["list"]
+
+
+@each_call
+def test_trio_is_told_to_be_none(call: Use) -> None:
+    async def main() -> None:
+        async with AsyncApiKeysClient("http://127.0.0.1:1", token="token") as client:
+            with pytest.raises(ConfigurationError, match=r"runs on asyncio.*trio is not supported"):
+                await call(client)
+
+    trio.run(main)
+
+
+def test_anyio_on_asyncio_will_do(engine: Sandbox) -> None:
+    async def main() -> None:
+        async with AsyncApiKeysClient(engine.url, token=engine.token) as client, anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(client.create, "ci")
+
+    anyio.run(main, backend="asyncio")
+    assert len(engine.keys()) == 5
+
+
+def test_a_client_may_be_made_before_there_is_a_loop(engine: Sandbox) -> None:
+    client = AsyncApiKeysClient(engine.url, token=engine.token)
+
+    async def main() -> None:
+        async with client:
+            assert await client.list() == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("operation", ["create", "get"])
+def test_closing_ends_a_call_in_flight(operation: str, stop: str) -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token")
+        task = asyncio.ensure_future(CALLS[operation](client))
+        await until(arrived)
+        await a_few_turns()
+        await soon(client.close())
+        error = await failure(lambda _: task, client)
+        assert "closed" in str(error)
+        assert not error.retryable
+        if operation == "get":
+            assert type(error) is ApiConnectionError
+        elif stop == "sleep":
+            assert error.outcome is Outcome.REJECTED
+        else:
+            assert isinstance(error, OutcomeUnknownError)
+
+    arrived, left = threading.Event(), threading.Event()
+    with Server(STOPS[stop](arrived, left)) as server:
+        run(main())
+        assert stop == "sleep" or left.wait(PATIENCE)
+        assert server.operations() == [operation]
+
+
+def test_closing_ends_a_call_that_is_connecting() -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(url, token="token")
+        task = asyncio.ensure_future(client.create())
+        with await asyncio.to_thread(accept):
+            await soon(client.close())
+            error = await failure(lambda _: task, client)
+        assert "closed" in str(error)
+        assert error.outcome is Outcome.NOT_SENT
+
+    with unshaken() as (url, accept):
+        run(main())
+
+
+def test_closing_ends_calls_that_wait_for_a_connection() -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token")
+        tasks = [asyncio.ensure_future(client.create()) for _ in range(3 * POOL_SIZE)]
+        for event in arrived:
+            await until(event)
+        await client.close()
+        ended = await soon(asyncio.gather(*tasks, return_exceptions=True))
+        errors = [cast("ApiKeysError", error) for error in ended]
+        assert [error.outcome for error in errors] == [Outcome.UNKNOWN] * POOL_SIZE + [Outcome.NOT_SENT] * 2 * POOL_SIZE
+        assert all("closed" in str(error) for error in errors)
+
+    arrived = [threading.Event() for _ in range(POOL_SIZE)]
+    with Server(*(no_answer(event, threading.Event()) for event in arrived)) as server:
+        run(main())
+        assert len(server.requests) == POOL_SIZE
+
+
+def test_closing_twice_at_once(engine: Sandbox) -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(engine.url, token=engine.token)
+        await client.list()
+        await soon(asyncio.gather(*(client.close() for _ in range(3))))
+
+    run(main())
+
+
+def test_closing_from_another_loop_ends_calls_in_flight() -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token")
+        task = asyncio.ensure_future(client.get(KEY_ID))
+        await until(arrived)
+        await asyncio.to_thread(lambda: run(client.close()))
+        assert "closed" in str(await failure(lambda _: task, client))
+
+    arrived, left = threading.Event(), threading.Event()
+    with Server(no_answer(arrived, left)) as server:
+        run(main())
+        assert left.wait(PATIENCE)
+
+
+def good_until(left: threading.Event) -> Act:
+    """An answer; says when the client has left."""
+
+    def act(peer: Peer, request: Request) -> None:
+        good(peer, request)
+        peer.hold()
+        left.set()
+
+    return act
+
+
+# Sooner than an idle connection would be closed in any case.
+AT_ONCE = FRESH_FOR / 2
+
+
+@pytest.mark.parametrize("close", [True, False], ids=["closed afterwards", "never closed"])
+def test_a_loop_that_ends_closes_the_connections(close: bool) -> None:
+    left = threading.Event()
+    with Server(good_until(left)) as server:
+        client = AsyncApiKeysClient(server.url, token="token")
+        run(client.list())
+        assert left.wait(AT_ONCE)
+        if close:
+            run(client.close())
+
+
+def test_a_client_can_be_closed_after_a_loop_that_was_only_stopped() -> None:
+    with Server() as server:
+        client = AsyncApiKeysClient(server.url, token="token")
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.list())
+        loop.close()
+        with warnings.catch_warnings():
+            # The loop's own, of the connections that it was closed with.
+            warnings.simplefilter("ignore", ResourceWarning)
+            run(client.close())
+            gc.collect()
+        assert "closed" in str(run(failure(CALLS["list"], client)))
+
+
+def test_a_client_that_is_dropped_closes_its_connections() -> None:
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token")
+        await client.list()
+        del client
+        assert await asyncio.to_thread(left.wait, AT_ONCE)
+
+    left = threading.Event()
+    with Server(good_until(left)) as server:
+        run(main())
+
+
+def test_a_generator_that_the_loop_closes_may_close_the_client() -> None:
+    """The loop closes all generators at once, and so the client's own while it is being closed."""
+    generators: list[AsyncGenerator[None, None]] = []
+
+    async def keep() -> AsyncGenerator[None, None]:
+        async with AsyncApiKeysClient(server.url, token="token") as client:
+            await client.list()
+            yield
+
+    async def main() -> None:
+        for _ in range(10):
+            generators.append(keep())
+            await generators[-1].__anext__()
+
+    with Server() as server:
+        run(main())

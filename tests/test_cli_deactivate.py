@@ -1,0 +1,229 @@
+"""`api-keys deactivate`: it asks, ends what was named and nothing else, and says what became of every id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_runs import UNKNOWN_ID, Held, active, check_refused, check_silent, made, piped, terminal, within
+
+from api_keys_client import ApiKeysClient, Role
+from api_keys_client._cli_deactivate import _report
+from api_keys_client._cli_screen import Screen
+from api_keys_client.sandbox import Fault, Sandbox
+
+
+def secret_of_new(sandbox: Sandbox, description: str) -> tuple[str, str]:
+    """The id and the secret of a new key."""
+    with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
+        key = client.create(description)
+        return key.id, key.key.get_secret_value()
+
+
+def operations(sandbox: Sandbox) -> list[str | None]:
+    return [request.operation for request in sandbox.requests]
+
+
+def test_in_a_pipe_every_id_has_its_line_and_the_count_goes_to_stderr(engine: Sandbox) -> None:
+    first, kept, last = (made(engine, "job") for _ in range(3))
+    run = piped(engine, "deactivate", "--yes", first, UNKNOWN_ID, last.upper(), first)
+    assert run.code == 4
+    assert [line.split("\t")[:2] for line in run.out.splitlines()] == [
+        [first, "deactivated"],
+        [UNKNOWN_ID, "failed"],
+        [last, "deactivated"],
+    ]
+    assert "404 Not Found" in run.out
+    assert run.err.splitlines() == [
+        "2 deactivated, 1 failed.",
+        "Check the id and the base URL; a deactivated key would still be found.",
+    ]
+    assert active(engine) == [kept]
+    assert operations(engine).count("deactivate") == 3
+
+
+def test_the_document_has_every_id_and_of_several_failures_the_highest_code_counts(engine: Sandbox) -> None:
+    ids = [made(engine, "job") for _ in range(3)]
+    engine.queue(Fault.status(403), operation="get")
+    run = piped(engine, "deactivate", "--yes", "--json", ids[0], UNKNOWN_ID)
+    # 3 and 4
+    assert run.code == 4
+    assert run.document["counts"] == {"unconfirmed": 1, "failed": 1}
+    engine.queue(Fault.drop(), operation="deactivate", times=3)
+    # One at a time, so that all three drops are met by the same key.
+    run = piped(engine, "deactivate", "--yes", "--json", ids[1])
+    (result,) = run.document["results"]
+    assert (run.code, result["state"]) == (6, "unknown")
+    assert result["record"] is None
+    assert "may be deactivated" in result["error"]
+    assert result["next_step"]
+    assert run.document["counts"] == {"unknown": 1}
+
+    run = piped(engine, "deactivate", "--yes", "--json", ids[1], ids[2])
+    assert run.code == 0
+    assert [result["id"] for result in run.document["results"]] == ids[1:]
+    assert [result["record"]["is_active"] for result in run.document["results"]] == [False, False]
+    assert run.document["counts"] == {"deactivated": 2}
+
+
+def test_one_that_was_done_but_not_read_back_is_unconfirmed(engine: Sandbox) -> None:
+    key_id = made(engine, "job")
+    engine.queue(Fault.status(403), operation="get")
+    run = piped(engine, "deactivate", "--yes", key_id)
+    assert (run.code, run.out.split("\t")[1]) == (3, "unconfirmed")
+    assert active(engine) == []
+
+
+def test_the_lines_of_list_can_be_piped_in(engine: Sandbox) -> None:
+    for number in range(3):
+        made(engine, f"ci {number}", Role.TASK_ADMIN)
+    kept, more = made(engine, "production"), made(engine, "ci 3")
+    listed = "".join(line for line in piped(engine, "list").out.splitlines(keepends=True) if "\tci " in line)
+    run = piped(engine, "deactivate", "--yes", more, "-", given=f"\n{listed}\r\n")
+    assert (run.code, run.err) == (0, "4 deactivated.\n")
+    assert active(engine) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "words"),
+    [
+        ([], "", "--leaked"),
+        (["--leaked", UNKNOWN_ID], "", "--leaked"),
+        (["-"], "", "no ids on stdin"),
+        (["-"], f"{UNKNOWN_ID}\nc2VjcmV0\n", "number 2"),
+        (["--leaked"], "c2VjcmV0", "no id can be read off that"),
+    ],
+)
+def test_what_names_no_key_is_refused(engine: Sandbox, arguments: list[str], given: str, words: str) -> None:
+    run = within(engine, "deactivate", "--yes", *arguments, given=given)
+    check_refused(run, 2, words, "Nothing was sent")
+    check_silent(run, "c2VjcmV0")
+    assert engine.requests == []
+
+
+def test_without_a_terminal_to_ask_on_it_is_refused(engine: Sandbox) -> None:
+    key_id, secret = secret_of_new(engine, "leaked")
+    engine_saw = operations(engine)
+    check_refused(piped(engine, "deactivate", key_id), 2, "no terminal", "--yes")
+    check_refused(within(engine, "deactivate", "-", given=key_id), 2, "no terminal", "--yes")
+    check_refused(within(engine, "deactivate", "--leaked", given=secret), 2, "no terminal", "--yes")
+    assert operations(engine) == engine_saw
+
+
+def test_it_shows_what_it_is_about_to_end_and_asks(engine: Sandbox) -> None:
+    key_id, other = made(engine, "nightly \x1b[31mevaluation", Role.TASK_ADMIN), made(engine, "another")
+    with terminal(engine, "deactivate", key_id, other, UNKNOWN_ID) as run:
+        shown = run.until("Deactivate these 3? [y/N] ")
+        assert all(text in shown for text in (key_id, r"nightly \x1b[31m", other, "another"))
+        assert f"{UNKNOWN_ID}\x1b[0m  is not among the active keys" in shown
+        assert "deactivate" not in operations(engine)
+        run.type("y\n")
+        ended = run.end()
+    assert ended.code == 4
+    assert active(engine) == []
+
+
+@pytest.mark.parametrize("answer", ["\n", "n\n", "\x04", "\x03"])
+def test_anything_but_yes_leaves_everything_as_it_is(engine: Sandbox, answer: str) -> None:
+    key_id = made(engine)
+    with terminal(engine, "deactivate", key_id) as run:
+        run.until("Deactivate it? [y/N] ")
+        run.type(answer)
+        ended = run.end()
+    assert ended.code == 130
+    assert "deactivate" not in operations(engine)
+    assert ("interrupted" if answer == "\x03" else "nothing was deactivated") in ended.out
+
+
+def test_a_terminal_gets_a_bar_on_stderr_and_a_pipe_the_document(engine: Sandbox, tmp_path: Path) -> None:
+    ids = [made(engine) for _ in range(5)]
+    requests = Held(engine, "deactivate", times=2)
+    with (tmp_path / "out").open("w") as out:
+        with terminal(engine, "deactivate", "--yes", "--json", *ids, UNKNOWN_ID, stdout=out.fileno()) as run:
+            requests.wait()
+            on_the_way = run.until("4/6")
+            assert "━" in on_the_way
+            requests.let_go()
+            ended = run.end()
+    assert ended.code == 4
+    assert "6/6" in ended.out
+    assert "1 failed" in ended.out
+    assert "5 deactivated, 1 failed." in ended.plain
+    document = json.loads((tmp_path / "out").read_text())
+    assert [result["id"] for result in document["results"]] == [*ids, UNKNOWN_ID]
+
+
+def test_interrupted_it_says_which_were_done_and_which_not_begun(engine: Sandbox) -> None:
+    ids = [made(engine) for _ in range(20)]
+    engine.queue(Fault.delay(0), operation="deactivate")
+    in_flight, begun_late = Held(engine, "deactivate", times=8), Held(engine, "deactivate", times=8)
+    with terminal(engine, "deactivate", "--yes", *ids) as run:
+        run.until("1/20")
+        in_flight.wait()
+        run.type("\x03")
+        # The terminal's echo of it: the signal has been sent.
+        run.until("^C")
+        in_flight.let_go()
+        # Whoever counts them has met the signal; until then, others may have begun.
+        run.until("9/20")
+        begun_late.let_go()
+        ended = run.end()
+    assert ended.code == 130
+    states = dict(line.split(None, 1) for line in ended.plain.splitlines() if line[:36] in ids)
+    ended_ids = {*ids} - {*active(engine)}
+    assert {key_id for key_id, state in states.items() if state.strip() == "deactivated"} == ended_ids
+    assert {key_id for key_id, state in states.items() if state.strip() == "not begun"} == {*ids} - ended_ids
+    assert 9 <= len(ended_ids) < 20
+    assert f"{len(ended_ids)} deactivated, {20 - len(ended_ids)} not begun." in ended.plain
+
+
+def test_interrupted_again_it_does_not_claim_what_it_did_not_see(capsys: pytest.CaptureFixture[str]) -> None:
+    again = KeyboardInterrupt()
+    again.__context__ = KeyboardInterrupt()
+    assert _report(Screen(as_json=True), [UNKNOWN_ID], {}, again) == 130
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["state"] == "unknown"
+
+
+def test_a_leaked_secret_is_asked_for_without_echo_and_its_key_shown_first(engine: Sandbox) -> None:
+    key_id, secret = secret_of_new(engine, "the one that leaked")
+    made(engine, "another")
+    with terminal(engine, "deactivate", "--leaked") as run:
+        run.until("(it is not shown): ")
+        run.type(f"{secret}\n")
+        shown = run.until("Deactivate it? [y/N] ")
+        assert key_id in shown
+        assert "the one that leaked" in shown
+        assert "Whoever wrote it chose that name" in shown
+        assert operations(engine)[-1] == "get"
+        run.type("y\n")
+        ended = run.end()
+    assert ended.code == 0
+    assert key_id not in active(engine)
+    check_silent(ended, secret)
+
+
+def test_a_leaked_secret_can_be_piped_in(engine: Sandbox) -> None:
+    key_id, secret = secret_of_new(engine, "leaked")
+    run = piped(engine, "deactivate", "--leaked", "--yes", "--json", given=f"  {secret}\n")
+    assert run.code == 0
+    assert run.document["results"][0]["record"]["id"] == key_id
+    assert "description  leaked" in run.err
+    assert active(engine) == []
+    check_silent(run, secret)
+
+    saw = len(engine.requests)
+    again = piped(engine, "deactivate", "--leaked", "--yes", "--json", given=secret)
+    assert (again.code, again.document["results"][0]["state"]) == (0, "deactivated")
+    assert "It is inactive already" in again.err
+    assert operations(engine)[saw:] == ["get"]
+
+
+def test_an_interrupted_prompt_gives_the_terminal_its_echo_back(engine: Sandbox) -> None:
+    with terminal(engine, "deactivate", "--leaked") as run:
+        run.until("(it is not shown): ")
+        run.type("\x03")
+        ended = run.end()
+    assert ended.code == 130
+    assert engine.requests == []

@@ -1,0 +1,366 @@
+"""One client in many threads, in forked processes, and errors across a process pool. These are the sync client's."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from conftest import Connect
+from wire import GOOD, KEY_ID, OPERATIONS, Act, Peer, Request, Server, answer, good, message, say
+
+from api_keys_client import ApiConnectionError, ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
+
+BOUND = 20
+"""Connections that one client has at most."""
+PATIENCE = 10.0
+"""Seconds for what takes next to none."""
+
+on_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+both_schemes = pytest.mark.parametrize("scheme", ["http", "https"])
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def presenting(authority: trustme.CA, scheme: str) -> ssl.SSLContext | None:
+    if scheme == "http":
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+class Gathering:
+    """Holds requests until they are let go, or until the client leaves; says when so many are there."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._lock = threading.Lock()
+        self.complete = threading.Event()
+        self.go_on = threading.Event()
+
+    def _count(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            if not self._missing:
+                self.complete.set()
+
+    def until_let_go(self, peer: Peer, request: Request) -> None:
+        self._count()
+        assert self.go_on.wait(PATIENCE)
+        peer.send(message(200, GOOD[request.operation]))
+
+    def until_left(self, peer: Peer, _: Request) -> None:
+        self._count()
+        peer.hold()
+
+
+def test_many_threads_share_the_connections_of_one_client() -> None:
+    with Server() as server, ApiKeysClient(server.url, token="token") as client, ThreadPoolExecutor(16) as threads:
+        views = [client, client.with_options(max_attempts=1)]
+        for record in threads.map(lambda number: views[number % 2].get(KEY_ID), range(2_000)):
+            assert record.id == KEY_ID
+    assert len(server.requests) == 2_000
+    assert server.connections <= 16
+
+
+def test_no_more_connections_are_made_than_the_bound() -> None:
+    gathering = Gathering(BOUND)
+    with Server(*[gathering.until_let_go] * 60) as server, ApiKeysClient(server.url, token="token") as client:
+        views = [client, client.with_options(token="other"), client.with_options(headers={"X-Team": "platform"})]
+        with ThreadPoolExecutor(60) as threads:
+            calls = [threads.submit(views[number % 3].get, KEY_ID) for number in range(60)]
+            assert gathering.complete.wait(PATIENCE)
+            wait_until(lambda: sum(map(waits, threading.enumerate())) >= 60 - BOUND)
+            gathering.go_on.set()
+            assert [call.result().id for call in calls] == [KEY_ID] * 60
+    assert server.connections == BOUND
+
+
+@both_schemes
+def test_closing_ends_the_calls_in_flight(authority: trustme.CA, scheme: str) -> None:
+    gathering = Gathering(BOUND)
+    with Server(*[gathering.until_left] * BOUND, tls=presenting(authority, scheme)) as server:
+        client = ApiKeysClient(server.url, token="token", deadline=15, ssl_context=trusting(authority))
+        with ThreadPoolExecutor(60) as threads:
+            kinds = ["create", "get"] * (BOUND // 2)
+            held = [threads.submit(OPERATIONS[kind], client) for kind in kinds]
+            assert gathering.complete.wait(PATIENCE)
+            # No connection is left for these.
+            waiting = [threads.submit(OPERATIONS[kind], client) for kind in ("create", "get") * 20]
+            wait_until(lambda: sum(map(waits, threading.enumerate())) >= 40)
+            client.close()
+            _, late = wait([*held, *waiting], PATIENCE)
+            assert not late
+    for kind, call in zip(kinds, held, strict=True):
+        check_closed(call, OutcomeUnknownError if kind == "create" else ApiConnectionError)
+    for call in waiting:
+        error = check_closed(call, ApiConnectionError)
+        assert error.outcome in (Outcome.NOT_SENT, None)
+    assert len(server.requests) == BOUND
+
+
+def test_closing_closes_the_idle_connections(connect: Connect) -> None:
+    left = threading.Event()
+
+    def answer_once(peer: Peer, request: Request) -> None:
+        good(peer, request)
+        peer.hold()
+        left.set()
+
+    with Server(answer_once) as server:
+        client = connect(server.url, token="token")
+        client.get(KEY_ID)
+        client.close()
+        assert left.wait(PATIENCE)
+
+
+def test_closing_ends_the_wait_before_the_next_attempt() -> None:
+    with Server(answer(503, b"{}", "Retry-After: 50")) as server, ThreadPoolExecutor(1) as thread:
+        client = ApiKeysClient(server.url, token="token")
+        call = thread.submit(client.get, KEY_ID)
+        wait_until(lambda: len(server.requests) == 1 and any(map(waits, threading.enumerate())))
+        client.close()
+        check_closed(call, ApiConnectionError)
+    assert len(server.requests) == 1
+
+
+def check_closed(call: Future[Any], kind: type[ApiKeysError]) -> ApiKeysError:
+    error = call.exception(PATIENCE)
+    assert isinstance(error, ApiKeysError)
+    assert type(error) is kind
+    assert "closed" in str(error)
+    assert not error.retryable
+    return error
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether the thread waits for another, in a call of ours."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None or (frame.f_code.co_name, Path(frame.f_code.co_filename).name) != ("wait", "threading.py"):
+        return False
+    while frame := frame.f_back:
+        if Path(frame.f_code.co_filename).name == "_transport.py":
+            return True
+    return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Asks again and again: that a thread waits is no event."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+SCRIPT = """
+import gc, os, queue, signal, ssl, sys, threading
+from api_keys_client import ApiKeysClient
+
+url, certificates, key_id = sys.argv[1:]
+context = ssl.create_default_context(cafile=certificates) if certificates else None
+client = ApiKeysClient(url, token="token", ssl_context=context, headers={"X-Process": "parent"})
+view = client.with_options(headers={"X-Process": "child"})
+
+def ends_well(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+def run(work, count):
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+"""
+
+CALLS_OF_BOTH = """
+client.get(key_id)
+pid = os.fork()
+if pid == 0:
+    # Threads that take turns at any moment, and make the child's first calls at the same one.
+    sys.setswitchinterval(1e-6)
+    barrier, got = threading.Barrier(8), []
+    def call():
+        barrier.wait()
+        got.append(view.get(key_id))
+    for thread in run(call, 8):
+        thread.join()
+    view.close()
+    client.close()
+    sys.exit(len(got) != 8)
+assert ends_well(pid)
+client.get(key_id)
+client.close()
+"""
+
+CHILD_THAT_CLOSES = """
+got = []
+(thread,) = run(lambda: got.append(client.get(key_id)), 1)
+sys.stdin.readline()
+pid = os.fork()
+if pid == 0:
+    client.close()
+    os._exit(0)
+assert ends_well(pid)
+print("the child has ended", flush=True)
+thread.join()
+assert got
+client.close()
+"""
+
+CHILD_OF_A_BUSY_MOMENT = """
+client.get(key_id)
+# As if other threads were in the middle of taking a connection, or of giving one back.
+locks = [thing.mutex for thing in gc.get_objects() if isinstance(thing, queue.Queue)]
+assert locks
+for lock in locks:
+    lock.acquire()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    view.get(key_id)
+    view.close()
+    client.close()
+    os._exit(0)
+for lock in locks:
+    lock.release()
+assert ends_well(pid)
+client.close()
+"""
+
+FORKS_WHILE_THREADS_CALL = """
+ended = threading.Event()
+def call():
+    while not ended.is_set():
+        client.get(key_id)
+threads = run(call, 16)
+for _ in range(40):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        view.get(key_id)
+        view.get(key_id)
+        os._exit(0)
+    assert ends_well(pid)
+ended.set()
+for thread in threads:
+    thread.join()
+client.close()
+"""
+
+
+@contextmanager
+def script(code: str, server: Server, certificates: str = "") -> Iterator[subprocess.Popen[str]]:
+    """The code in a process of its own, where threads and forks may meet; it has to end well, and silently."""
+    options = ["-W", "error::ResourceWarning", "-W", "ignore::DeprecationWarning"]
+    command = [sys.executable, *options, "-c", SCRIPT + code, server.url, certificates, KEY_ID]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+            _, complaints = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, complaints) == (0, "")
+
+
+@on_posix
+@both_schemes
+def test_a_forked_child_has_its_own_connections(authority: trustme.CA, scheme: str, tmp_path: Path) -> None:
+    certificates = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(certificates)
+    used = defaultdict[Peer, list[str]](list)
+
+    def note(peer: Peer, request: Request) -> None:
+        used[peer].append(request.headers["x-process"])
+        good(peer, request)
+
+    with Server(*[note] * 99, tls=presenting(authority, scheme)) as server:
+        with script(CALLS_OF_BOTH, server, str(certificates)):
+            pass
+    first, *others = used.values()
+    assert first == ["parent", "parent"]
+    assert [process for processes in others for process in processes] == ["child"] * 8
+
+
+@on_posix
+def test_a_forked_child_that_closes_leaves_the_parents_calls_alone() -> None:
+    gathering = Gathering(1)
+    with Server(gathering.until_let_go) as server, script(CHILD_THAT_CLOSES, server) as process:
+        assert process.stdin
+        assert process.stdout
+        assert gathering.complete.wait(PATIENCE)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        gathering.go_on.set()
+    assert server.connections == 1
+
+
+@on_posix
+@pytest.mark.parametrize(
+    "code", [CHILD_OF_A_BUSY_MOMENT, FORKS_WHILE_THREADS_CALL], ids=["a lock is held", "16 threads"]
+)
+def test_a_process_may_fork_while_its_threads_call(code: str) -> None:
+    with Server() as server, script(code, server):
+        pass
+
+
+ENDS: dict[str, tuple[str, Act]] = {
+    "AuthenticationError": ("list", answer(401, b'{"detail": "Unauthorized"}')),
+    "PermissionDeniedError": ("create", answer(403, b'{"detail": "Forbidden"}')),
+    "KeyNotFoundError": ("deactivate", answer(404, b'{"detail": "API Key not found"}')),
+    "InvalidRequestError": ("create", answer(422, b'{"detail": [{"loc": ["body"], "msg": "no"}]}')),
+    "RateLimitedError": ("get", answer(429, b"{}", "Retry-After: 7")),
+    "ServerError": ("deactivate", answer(503, b"<html>")),
+    "UnexpectedResponseError": ("get", answer(200, b"{}")),
+    "OutcomeUnknownError": ("create", say()),
+    "ApiConnectionError": ("list", say()),
+}
+
+
+def call_it(url: str, operation: str) -> object:
+    """What a worker process runs."""
+    with ApiKeysClient(url, token="token", max_attempts=1) as client:
+        return OPERATIONS[operation](client)
+
+
+def test_a_process_pool_gets_errors_back_whole() -> None:
+    acts = [act for _, act in ENDS.values() for _ in range(2)]
+    with Server(*acts) as server, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for name, (operation, _) in ENDS.items():
+            with pytest.raises(ApiKeysError) as here:
+                call_it(server.url, operation)
+            with pytest.raises(ApiKeysError) as there:
+                pool.submit(call_it, server.url, operation).result(60)
+            assert type(there.value) is type(here.value)
+            assert type(there.value).__name__ == name
+            assert without_time(there.value) == without_time(here.value)
+        with ApiKeysClient(server.url, token="token") as client:
+            with pytest.raises(TypeError, match="make another"):
+                pool.submit(client.get, KEY_ID).result(60)
+
+
+def without_time(error: ApiKeysError) -> tuple[str, dict[str, object]]:
+    return re.sub(r"\d+\.\d s", "", str(error)), {**vars(error), "args": None, "elapsed": None}
