@@ -172,7 +172,8 @@ class Connections:
                 return
             self._timer.cancel()
         # A client that was dropped is not kept until then.
-        self._timer = self.loop.call_at(moment, _ring, weakref.ref(self))
+        mine: weakref.ref[Connections] = weakref.ref(self)
+        self._timer = self.loop.call_at(moment, _ring, mine)
 
     def ring(self) -> None:
         """Ends the attempts that are late."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -207,7 +207,7 @@ def terminal(
     program: str | Path = PROGRAM,
     columns: int = 80,
     stdout: int | None = None,
-    **further: str | None,
+    variables: Mapping[str, str | None] | None = None,
 ) -> Iterator[Terminal]:
     """A run in a terminal of its own; `stdout` can be a file descriptor instead."""
     ours, theirs = pty.openpty()
@@ -217,7 +217,7 @@ def terminal(
     shell = ["/bin/sh", "-c", ': <"$0" && exec "$@"', name]
     child = subprocess.Popen(
         [*shell, program, *arguments],
-        env=environment(sandbox, **further),
+        env=environment(sandbox, **(variables or {})),
         stdin=theirs,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
@@ -237,7 +237,7 @@ def in_terminal(
     sandbox: Sandbox | None, *arguments: str | Path, typed: str = "", columns: int = 80, **further: str | None
 ) -> Ran:
     """A run in a terminal in which this is typed at once."""
-    with terminal(sandbox, *arguments, columns=columns, **further) as run:
+    with terminal(sandbox, *arguments, columns=columns, variables=further) as run:
         if typed:
             run.type(typed)
         return run.end()

@@ -1,4 +1,4 @@
-"""Calls that are cancelled: wherever they wait the connection is closed, no place is lost, and no key is left over."""
+"""Calls that are cancelled: wherever they wait the connection is closed, and the next calls find every place free."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ import pytest
 from tasks import PATIENCE, STOPS, a_few_turns, cancel, no_answer, read_to_the_end, run, soon, unshaken, until
 from wire import KEY_ID, Server
 
-from api_keys_client import (
-    ApiKeysError,
-    AsyncApiKeysClient,
-)
+from api_keys_client import ApiKeysError, AsyncApiKeysClient
 from api_keys_client._connections_async import POOL_SIZE
-from api_keys_client.faults import Fault
+from api_keys_client.faults import Exchange, Fault
 from api_keys_client.sandbox import Sandbox
 
 TOKEN = "t0ken-of-the-administrator"
@@ -26,19 +23,16 @@ TOKEN = "t0ken-of-the-administrator"
 
 async def check_whole(client: AsyncApiKeysClient, sandbox: Sandbox) -> None:
     """As many calls at once as there are places work, and each gets its own answer."""
-    with_keys = client.with_options(max_attempts=1)
-    created = await soon(asyncio.gather(*(with_keys.create(f"key {number}") for number in range(POOL_SIZE))))
+    once = client.with_options(max_attempts=1)
+    created = await soon(asyncio.gather(*(once.create(f"key {number}") for number in range(POOL_SIZE))))
     gathered = threading.Barrier(POOL_SIZE)
 
-    def together() -> Fault:
-        def act(exchange: Any) -> Any:
-            gathered.wait(PATIENCE)
-            return exchange.answer()
+    def act(exchange: Exchange) -> Any:
+        gathered.wait(PATIENCE)
+        return exchange.answer()
 
-        return Fault("together", act)
-
-    sandbox.queue(together(), operation="get", times=POOL_SIZE)
-    records = await soon(asyncio.gather(*(with_keys.get(key.id) for key in created)))
+    sandbox.queue(Fault("together", act), operation="get", times=POOL_SIZE)
+    records = await soon(asyncio.gather(*(once.get(key.id) for key in created)))
     assert [(record.id, record.description) for record in records] == [(key.id, key.description) for key in created]
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def engine_with(
     """The sandbox at another address, where there is a description of it too: JSON, or a function that answers."""
     with HTTPServer(host="localhost", ssl_context=context) as server:
         description = server.expect_request("/openapi.json")
-        if callable(document):
+        if isinstance(document, FunctionType):
             description.respond_with_handler(document)
         else:
             description.respond_with_json(document)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, piped, terminal
+from cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, piped, terminal, within
 
 from api_keys_client import ApiKeysClient, Role
 from api_keys_client._cli_session import ExitCode
@@ -51,7 +51,8 @@ def rows(title: str, first: str) -> list[list[str]]:
 
 def first_word(row: list[str]) -> str:
     """The first word of the code in a row's first cell."""
-    return SPAN.findall(row[0])[0].split()[0]
+    word: str = SPAN.findall(row[0])[0].split()[0]
+    return word
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def fields(document: Any) -> list[str]:
 
 def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path) -> None:
     key_id = made(engine, "nightly evaluation")
-    runs = {
+    runs: dict[str, list[str | Path]] = {
         "list": ["list"],
         "get": ["get", key_id],
         "create": ["create", "--show"],
@@ -136,7 +137,7 @@ def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path)
         "doctor": ["doctor"],
         "version": ["version"],
     }
-    documents = {name: piped(engine, *arguments, "--json").document for name, arguments in runs.items()}
+    documents = {name: within(engine, *arguments, "--json").document for name, arguments in runs.items()}
     assert [*documents["get"]] == [*documents["list"]["keys"][0]] == RECORD
     # Of the one, records are all there is; in the other, what counts is named.
     documents["list"]["keys"], documents["deactivate"]["counts"] = [], {}
@@ -161,7 +162,7 @@ def read(picture: Path) -> str:
 
 
 def test_the_pictures_are_what_the_program_writes_now(tmp_path: Path) -> None:
-    command = [sys.executable, PROJECT / "scripts" / "pictures.py", tmp_path]
+    command = [sys.executable, str(PROJECT / "scripts" / "pictures.py"), str(tmp_path)]
     subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
     shown = {image.name for image in IMAGES.glob("cli-*.svg")}
     assert shown == {image.name for image in tmp_path.iterdir()} == {Path(name).name for name in IMAGE.findall(TEXT)}

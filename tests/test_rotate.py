@@ -123,6 +123,8 @@ class TestACleanRotation:
         third = client.rotate(second.id, store=store).new
         words = f"{description} " if description else ""
         assert re.fullmatch(re.escape(words) + rf"\(replaces {second.id} #\w{{12}}\)", third.description or "")
+        # By it a creation that was cut off is found: no two may have the same.
+        assert (second.description or "")[-14:] != (third.description or "")[-14:]
         assert active(sandbox) == {third.id}
 
     @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -31,21 +32,39 @@ MIB = 1024 * 1024
 Act = Callable[[socket.socket, threading.Event], None]
 
 
-if sys.platform == "win32":
-    pytest.skip("how much memory a process took is asked in the way of POSIX", allow_module_level=True)
-
-
 class Finished(NamedTuple):
-    """What a run of the script came to, and the most memory that it had."""
+    """What a run of the script came to."""
 
     code: int
     output: str
     errors: str
-    memory: int
 
 
-def sync(root: Path, source: str | Path, *options: str) -> Finished:
-    command = [sys.executable, str(SCRIPT), str(source), "--root", str(root), *options]
+Sync = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module")
+def modules() -> Iterator[dict[str, ModuleType]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        yield {name: importlib.import_module(name) for name in ("sync_spec", "spec_source")}
+
+
+@pytest.fixture
+def sync(modules: dict[str, ModuleType], root: Path, capfd: pytest.CaptureFixture[str]) -> Sync:
+    """Runs the script on a source, in the root."""
+
+    def run(source: str | Path, *options: str) -> Finished:
+        code = modules["sync_spec"].main([str(source), "--root", str(root), *options])
+        printed = capfd.readouterr()
+        return Finished(code, printed.out, printed.err)
+
+    return run
+
+
+def measured(root: Path, source: str | Path) -> tuple[Finished, int]:
+    """Run the script as a process; also the most memory that it had."""
+    command = [sys.executable, str(SCRIPT), str(source), "--root", str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -53,7 +72,7 @@ def sync(root: Path, source: str | Path, *options: str) -> Finished:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
-    return Finished(process.returncode, output, errors, usage.ru_maxrss * unit)
+    return Finished(process.returncode, output, errors), usage.ru_maxrss * unit
 
 
 @pytest.fixture
@@ -66,17 +85,13 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def assert_refused(root: Path, source: str | Path, reason: str, *options: str) -> Finished:
-    before = (root / "openapi.json").stat()
-    finished = sync(root, source, *options)
+def assert_refused(root: Path, finished: Finished, reason: str) -> None:
     assert (finished.code, finished.output) == (1, "")
     assert finished.errors.count("\n") == 1
     assert finished.errors.startswith("sync_spec: ")
     assert reason in finished.errors
     assert (root / "openapi.json").read_bytes() == (PROJECT / "openapi.json").read_bytes()
-    assert (root / "openapi.json").stat().st_mtime_ns == before.st_mtime_ns
     assert sorted(path.name for path in root.iterdir()) == ["openapi.json", "openapi.overlay.json"]
-    return finished
 
 
 @contextmanager
@@ -104,12 +119,12 @@ def raw_server(act: Act) -> Iterator[str]:
             thread.join()
 
 
-def test_a_file_is_read(root: Path, tmp_path: Path) -> None:
+def test_a_file_is_read(sync: Sync, tmp_path: Path) -> None:
     (tmp_path / "source.json").write_bytes(DOCUMENT)
-    assert sync(root, tmp_path / "source.json").code == 3
+    assert sync(tmp_path / "source.json").code == 3
 
 
-def test_a_server_is_asked(root: Path, httpserver: HTTPServer) -> None:
+def test_a_server_is_asked(sync: Sync, httpserver: HTTPServer) -> None:
     asked = []
 
     def answer(request: Request) -> Response:
@@ -117,7 +132,7 @@ def test_a_server_is_asked(root: Path, httpserver: HTTPServer) -> None:
         return Response(DOCUMENT, content_type="application/json")
 
     httpserver.expect_oneshot_request("/openapi.json", method="GET").respond_with_handler(answer)
-    finished = sync(root, httpserver.url_for("/openapi.json"))
+    finished = sync(httpserver.url_for("/openapi.json"))
     assert finished.code == 3
     assert "TENANT-USER" in finished.output
     assert asked[0]["Accept"] == "application/json"
@@ -125,13 +140,13 @@ def test_a_server_is_asked(root: Path, httpserver: HTTPServer) -> None:
 
 
 @pytest.mark.parametrize("content", [b"<!DOCTYPE html><title>Docs</title>", b"\n  <html></html>"])
-def test_a_page_is_refused(root: Path, tmp_path: Path, httpserver: HTTPServer, content: bytes) -> None:
+def test_a_page_is_refused(sync: Sync, root: Path, tmp_path: Path, httpserver: HTTPServer, content: bytes) -> None:
     (tmp_path / "source.html").write_bytes(content)
-    assert_refused(root, tmp_path / "source.html", "is a page, not JSON")
+    assert_refused(root, sync(tmp_path / "source.html"), "is a page, not JSON")
     httpserver.expect_request("/docs").respond_with_data(content, content_type="application/json")
-    assert_refused(root, httpserver.url_for("/docs"), "is a page, not JSON")
+    assert_refused(root, sync(httpserver.url_for("/docs")), "is a page, not JSON")
     httpserver.expect_request("/login").respond_with_data(b"Please sign in.", content_type="text/html; charset=utf-8")
-    assert_refused(root, httpserver.url_for("/login"), "is a page, not JSON")
+    assert_refused(root, sync(httpserver.url_for("/login")), "is a page, not JSON")
 
 
 @pytest.mark.parametrize(
@@ -149,44 +164,46 @@ def test_a_page_is_refused(root: Path, tmp_path: Path, httpserver: HTTPServer, c
         (DOCUMENT.replace(b'"openapi": "3.1.0"', b'"openapi": "3.0.3"'), "not an OpenAPI 3.1 document"),
     ],
 )
-def test_what_is_no_document_is_refused(root: Path, tmp_path: Path, content: bytes, reason: str) -> None:
+def test_what_is_no_document_is_refused(sync: Sync, root: Path, tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "source.json").write_bytes(content)
-    assert_refused(root, tmp_path / "source.json", reason)
+    assert_refused(root, sync(tmp_path / "source.json"), reason)
 
 
-def test_a_file_that_is_not_there_is_refused(root: Path, tmp_path: Path) -> None:
-    assert_refused(root, tmp_path / "nowhere.json", "No such file")
-    assert_refused(root, tmp_path, "Is a directory")
+def test_a_file_that_is_not_there_is_refused(sync: Sync, root: Path, tmp_path: Path) -> None:
+    assert_refused(root, sync(tmp_path / "nowhere.json"), "No such file")
+    assert_refused(root, sync(tmp_path), "Is a directory")
 
 
 @pytest.mark.parametrize("status", [204, 304, 401, 404, 500])
-def test_another_status_than_200_is_refused(root: Path, httpserver: HTTPServer, status: int) -> None:
+def test_another_status_than_200_is_refused(sync: Sync, root: Path, httpserver: HTTPServer, status: int) -> None:
     httpserver.expect_request("/openapi.json").respond_with_data(DOCUMENT, status=status)
-    assert_refused(root, httpserver.url_for("/openapi.json"), f"the source answered {status}")
+    assert_refused(root, sync(httpserver.url_for("/openapi.json")), f"the source answered {status}")
 
 
-def test_no_server_is_refused(root: Path) -> None:
+def test_no_server_is_refused(sync: Sync, root: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
-    assert_refused(root, f"http://127.0.0.1:{port}/openapi.json", "cannot be fetched")
+    assert_refused(root, sync(f"http://127.0.0.1:{port}/openapi.json"), "cannot be fetched")
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[::1", "https://127.0.0.1:99999/"])
-def test_a_url_that_is_none_is_refused(root: Path, url: str) -> None:
-    assert_refused(root, url, "sync_spec: ")
+def test_a_url_that_is_none_is_refused(sync: Sync, root: Path, url: str) -> None:
+    assert_refused(root, sync(url), "sync_spec: ")
 
 
-def test_a_redirect_on_the_same_host_is_followed(root: Path, httpserver: HTTPServer) -> None:
+def test_a_redirect_on_the_same_host_is_followed(sync: Sync, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/old").respond_with_data(status=301, headers={"Location": "/new/openapi.json"})
     httpserver.expect_request("/new/openapi.json").respond_with_data(DOCUMENT)
-    assert sync(root, httpserver.url_for("/old")).code == 3
+    assert sync(httpserver.url_for("/old")).code == 3
 
 
-def test_a_redirect_to_another_host_is_refused(root: Path, httpserver: HTTPServer) -> None:
+def test_a_redirect_to_another_host_is_refused(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
     elsewhere = f"http://127.0.0.2:{httpserver.port}/openapi.json"
     httpserver.expect_request("/old").respond_with_data(status=302, headers={"Location": elsewhere})
     httpserver.expect_request("/openapi.json").respond_with_data(DOCUMENT)
-    assert_refused(root, f"http://127.0.0.1:{httpserver.port}/old", "redirects to another server, http://127.0.0.2:")
+    assert_refused(
+        root, sync(f"http://127.0.0.1:{httpserver.port}/old"), "redirects to another server, http://127.0.0.2:"
+    )
     assert [request.path for request, _ in httpserver.log] == ["/old"]
 
 
@@ -203,10 +220,10 @@ def test_a_redirect_to_another_host_is_refused(root: Path, httpserver: HTTPServe
         ("http://a.example/", "file://a.example/etc/passwd", None),
     ],
 )
-def test_a_redirect_leads_to_nothing_less_safe(url: str, location: str, target: str | None) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPT.parent)
-        source = importlib.import_module("spec_source")
+def test_a_redirect_leads_to_nothing_less_safe(
+    modules: dict[str, ModuleType], url: str, location: str, target: str | None
+) -> None:
+    source = modules["spec_source"]
     if target is not None:
         assert source.redirected(url, location) == target
         return
@@ -214,16 +231,16 @@ def test_a_redirect_leads_to_nothing_less_safe(url: str, location: str, target: 
         source.redirected(url, location)
 
 
-def test_a_redirect_to_itself_ends(root: Path, httpserver: HTTPServer) -> None:
+def test_a_redirect_to_itself_ends(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/old").respond_with_data(status=307, headers={"Location": "/old"})
-    assert_refused(root, httpserver.url_for("/old"), "redirects more than 5 times")
+    assert_refused(root, sync(httpserver.url_for("/old")), "redirects more than 5 times")
     assert len(httpserver.log) == 6
 
 
-def test_compressed_content_is_refused(root: Path, httpserver: HTTPServer) -> None:
+def test_compressed_content_is_refused(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
     headers = {"Content-Encoding": "gzip"}
     httpserver.expect_request("/openapi.json").respond_with_data(gzip.compress(DOCUMENT), headers=headers)
-    assert_refused(root, httpserver.url_for("/openapi.json"), "compressed")
+    assert_refused(root, sync(httpserver.url_for("/openapi.json")), "compressed")
 
 
 @pytest.mark.parametrize(
@@ -231,10 +248,10 @@ def test_compressed_content_is_refused(root: Path, httpserver: HTTPServer) -> No
     [b"Content-Length: %d\r\n\r\n" % (len(DOCUMENT) + 1), b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(DOCUMENT)],
     ids=["length", "chunked"],
 )
-def test_a_truncated_download_is_refused(root: Path, head: bytes) -> None:
+def test_a_truncated_download_is_refused(sync: Sync, root: Path, head: bytes) -> None:
     # What did come is a whole document: only the framing tells that something is missing.
     with raw_server(lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + DOCUMENT)) as url:
-        assert_refused(root, url, "cannot be fetched")
+        assert_refused(root, sync(url), "cannot be fetched")
 
 
 def send_without_end(connection: socket.socket, ended: threading.Event) -> None:
@@ -243,22 +260,26 @@ def send_without_end(connection: socket.socket, ended: threading.Event) -> None:
         connection.sendall(b" " * MIB)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="memory is asked for in the way of POSIX")
 def test_more_than_32_mib_are_refused_in_bounded_memory(root: Path, tmp_path: Path) -> None:
-    small = tmp_path / "small.json"
-    small.write_bytes(b"{}")
-    usual = sync(root, small).memory
+    source = tmp_path / "source.json"
+    source.write_bytes(b"{}")
+    _, usual = measured(root, source)
     with raw_server(send_without_end) as url:
-        finished = assert_refused(root, url, "larger than 32 MiB")
-    assert finished.memory - usual < 128 * MIB
+        finished, memory = measured(root, url)
+    assert_refused(root, finished, "larger than 32 MiB")
+    assert memory - usual < 128 * MIB
 
-    with small.open("r+b") as file:
+    with source.open("r+b") as file:
         file.truncate(1024 * MIB)
-    assert assert_refused(root, small, "larger than 32 MiB").memory - usual < 128 * MIB
+    finished, memory = measured(root, source)
+    assert_refused(root, finished, "larger than 32 MiB")
+    assert memory - usual < 128 * MIB
 
 
-def test_32_mib_are_read(root: Path, tmp_path: Path) -> None:
+def test_32_mib_are_read(sync: Sync, tmp_path: Path) -> None:
     (tmp_path / "source.json").write_bytes(DOCUMENT.ljust(32 * MIB))
-    assert sync(root, tmp_path / "source.json").code == 3
+    assert sync(tmp_path / "source.json").code == 3
 
 
 def drip_body(connection: socket.socket, ended: threading.Event) -> None:
@@ -278,16 +299,16 @@ def stay_silent(connection: socket.socket, ended: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("act", [drip_body, drip_headers, stay_silent])
-def test_the_whole_answer_has_a_time(root: Path, act: Act) -> None:
+def test_the_whole_answer_has_a_time(sync: Sync, root: Path, act: Act) -> None:
     with raw_server(act) as url:
-        assert_refused(root, url, "no whole answer within 0.5 s", "--timeout", "0.5")
+        assert_refused(root, sync(url, "--timeout", "0.5"), "no whole answer within 0.5 s")
 
 
-def test_what_a_server_writes_does_not_get_at_the_terminal(root: Path, tmp_path: Path) -> None:
+def test_what_a_server_writes_does_not_get_at_the_terminal(sync: Sync, tmp_path: Path) -> None:
     document: dict[str, Any] = engine_document()
     document["paths"]["/auth/api_keys/"]["get"]["operationId"] = "\x1b]0;owned\x07\n2"
     (tmp_path / "source.json").write_text(json.dumps(document), encoding="utf-8")
-    finished = sync(root, tmp_path / "source.json")
+    finished = sync(tmp_path / "source.json")
     assert finished.code == 4
     assert "owned" in finished.output
     assert "\x1b" not in finished.output

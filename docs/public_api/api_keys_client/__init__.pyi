@@ -83,7 +83,7 @@ class ApiKeysClient:
         store: Callable[[CreatedKey], Awaitable[object] | object],
         verify: Callable[[CreatedKey], Awaitable[object] | object] | None = None,
         keep_old: bool = False,
-        leftovers: Literal["refuse", "deactivate", "keep"] = "refuse",
+        leftovers: Literal['refuse', 'deactivate', 'keep'] = 'refuse',
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
     ) -> Rotation: ...
@@ -175,7 +175,7 @@ class AsyncApiKeysClient:
         store: Callable[[CreatedKey], Awaitable[object] | object],
         verify: Callable[[CreatedKey], Awaitable[object] | object] | None = None,
         keep_old: bool = False,
-        leftovers: Literal["refuse", "deactivate", "keep"] = "refuse",
+        leftovers: Literal['refuse', 'deactivate', 'keep'] = 'refuse',
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
     ) -> Coroutine[Any, Any, AsyncRotation]: ...
@@ -186,6 +186,7 @@ class AsyncRotation:
     def finish(self) -> Coroutine[Any, Any, None]: ...
 
 class AuthenticationError(ApiKeysError): ...
+
 class ConfigurationError(ApiKeysError, ValueError): ...
 
 class CreatedKey(ApiKeyResponse):
@@ -197,18 +198,21 @@ class Deactivation(NamedTuple):
     error: ApiKeysError | None
 
 class InvalidRequestError(ApiKeysError, ValueError): ...
+
 class KeyLimitReachedError(ApiKeysError): ...
+
 class KeyNotFoundError(ApiKeysError): ...
+
 class NotStored(Exception): ...
 
 class Outcome(str, Enum):
-    NOT_SENT = "not_sent"
-    REJECTED = "rejected"
-    APPLIED = "applied"
-    UNKNOWN = "unknown"
+    NOT_SENT = 'not_sent'
+    REJECTED = 'rejected'
+    APPLIED = 'applied'
+    UNKNOWN = 'unknown'
 
 class OutcomeUnknownError(ApiKeysError):
-    def __init__(self, message: str, *, reason: str = "", **fields: object) -> None: ...
+    def __init__(self, message: str, *, reason: str = '', **fields: object) -> None: ...
     reason: str
 
 class PermissionDeniedError(ApiKeysError): ...
@@ -224,11 +228,11 @@ class RateLimitedError(ApiKeysError):
     retry_after: float | None
 
 class Role(str, Enum):
-    DEFAULT_RULE_ADMIN = "DEFAULT-RULE-ADMIN"
-    TASK_ADMIN = "TASK-ADMIN"
-    VALIDATION_USER = "VALIDATION-USER"
-    ORG_AUDITOR = "ORG-AUDITOR"
-    ORG_ADMIN = "ORG-ADMIN"
+    DEFAULT_RULE_ADMIN = 'DEFAULT-RULE-ADMIN'
+    TASK_ADMIN = 'TASK-ADMIN'
+    VALIDATION_USER = 'VALIDATION-USER'
+    ORG_AUDITOR = 'ORG-AUDITOR'
+    ORG_ADMIN = 'ORG-ADMIN'
     @classmethod
     def from_json(cls, json_str: str) -> Self: ...
 
@@ -242,8 +246,8 @@ class RotationError(ApiKeysError):
         self,
         message: str,
         *,
-        stage: str = "",
-        old_id: str = "",
+        stage: str = '',
+        old_id: str = '',
         new_id: str | None = None,
         leftovers: Sequence[str] = (),
         undo: Callable[[], Any] | None = None,

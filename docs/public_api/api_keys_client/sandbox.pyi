@@ -31,20 +31,20 @@ class Fault:
     ) -> Fault: ...
     def __init__(self, name: str, act: Callable[[Exchange], Response]) -> None: ...
 
-Operation: TypeAlias = Literal["create", "list", "get", "deactivate"]
+Operation: TypeAlias = Literal['create', 'list', 'get', 'deactivate']
 
-Profile: TypeAlias = Literal["engine", "spec"]
+Profile: TypeAlias = Literal['engine', 'spec']
 
 class ReceivedRequest:
     method: str
     path: str
-    operation: Literal["create", "list", "get", "deactivate"] | None
+    operation: Literal['create', 'list', 'get', 'deactivate'] | None
     status: int | None
     def __init__(
         self,
         method: str,
         path: str,
-        operation: Literal["create", "list", "get", "deactivate"] | None,
+        operation: Literal['create', 'list', 'get', 'deactivate'] | None,
         status: int | None = None,
     ) -> None: ...
 
@@ -54,10 +54,10 @@ class Sandbox:
         self,
         *,
         token: str | None = None,
-        profile: Literal["engine", "spec"] = "engine",
+        profile: Literal['engine', 'spec'] = 'engine',
         limit: int = 1000,
-        database: str | os.PathLike[str] = ":memory:",
-        host: str = "127.0.0.1",
+        database: str | os.PathLike[str] = ':memory:',
+        host: str = '127.0.0.1',
         port: int = 0,
     ) -> None: ...
     @property
@@ -79,7 +79,7 @@ class Sandbox:
         self,
         fault: Fault,
         *,
-        operation: Literal["create", "list", "get", "deactivate"] | None = None,
+        operation: Literal['create', 'list', 'get', 'deactivate'] | None = None,
         times: int = 1,
     ) -> None: ...
     def reset(self) -> None: ...
