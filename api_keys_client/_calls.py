@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
@@ -37,9 +37,6 @@ class CreatedKey(ApiKeyResponse):
 
     # The generated field is nullable; here the secret is known to be there.
     key: Annotated[SecretStr, Field(min_length=1)]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a created key is not pickled: its secret would be written out in clear")
 
 
 class Answer:

@@ -92,11 +92,12 @@ class _Request(aiohttp.ClientRequest):
 
 class _Connector(aiohttp.TCPConnector):
     async def _get(self, key: Any, traces: Any) -> Any:
-        for protocol, _ in self._conns.get(key, ()):
+        while True:
+            connection: Any = await super()._get(key, traces)
+            if connection is None or not connection.protocol.should_close:
+                return connection
             # Bytes that nobody asked for came meanwhile: they would be taken for the next answer.
-            if protocol.should_close:
-                protocol.close()
-        return await super()._get(key, traces)
+            connection.close()
 
 
 class Connections:

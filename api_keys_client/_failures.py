@@ -73,6 +73,12 @@ def _tls(chain: list[BaseException], sent: bool) -> Lost | None:
     return Lost(sent, "connection", "TLS failed") if failures else None
 
 
+def bare(error: BaseException) -> BaseException:
+    """Without the library's frames, which hold the token."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _late(sent: bool) -> Lost:
     return Lost(sent, "timeout", "no whole answer came in time" if sent else "no connection was made in time")
 

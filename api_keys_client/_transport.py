@@ -24,7 +24,7 @@ from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
 from api_keys_client._contract import ApiClient, APIKeysApi
-from api_keys_client._failures import lost
+from api_keys_client._failures import bare, lost
 from api_keys_client._guarded import NO_RETRIES, Guarded, usual_timeout
 from api_keys_client.errors import ApiConnectionError, NotStored, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
@@ -130,6 +130,8 @@ class Transport:
             return _answer(response, headers)
         except Exception as error:
             failure = lost(error, sent=attempt.sent, timeouts=_TIMEOUTS)
+        except BaseException as interruption:
+            raise bare(interruption)  # noqa: B904  # it is the same one
         finally:
             self._in_flight.discard(attempt)
             current.attempt = previous

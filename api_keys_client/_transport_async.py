@@ -26,7 +26,7 @@ from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
-from api_keys_client._failures import lost
+from api_keys_client._failures import bare, lost
 from api_keys_client.errors import ConfigurationError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -110,7 +110,7 @@ class Transport:
         except BaseException as error:
             late = attempt.was_ended() and isinstance(error, asyncio.CancelledError)
             if not late and not isinstance(error, Exception):
-                raise _bare(error) from None
+                raise bare(error) from None
             failure = _failure(TimeoutError() if late else error, attempt.sent)
         finally:
             opened.leave(attempt)
@@ -229,12 +229,6 @@ def _failure(error: BaseException, sent: bool) -> Lost:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return Lost(sent, "connection", f"the proxy refused the connection with {error.status}")
     return lost(error, sent=sent, timeouts=_TIMEOUTS, reasons=_REASONS)
-
-
-def _bare(error: BaseException) -> BaseException:
-    """Without the library's frames, which hold the token."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
 
 
 async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Result], object] | None) -> None:

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
@@ -111,7 +111,7 @@ class Bearer:
         """
         if isinstance(self._header, SecretStr):
             return self._header.get_secret_value()
-        token = _read_token(self._header(), "token=")
+        token = _read_token(Given(token=self._header()), "token=")
         if isinstance(token, ConfigurationError):
             raise token
         return _header(token).get_secret_value()
@@ -227,19 +227,23 @@ def _read_bearer(given: Given) -> Bearer | ConfigurationError:
         source = os.environ.get(name)
     if source is None:
         return _wrong("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
-    token = _read_token(source, name)
+    token = _read_token(Given(token=source), name)
     return token if isinstance(token, ConfigurationError) else Bearer(token)
 
 
-def _read_token(token: object, name: str) -> SecretStr | ConfigurationError:
-    text = token.get_secret_value() if isinstance(token, SecretStr) else token
-    if not isinstance(text, str):
-        return _wrong(f"The token from {name} is no string but {type(text).__name__}.")
-    if not text:
+def _read_token(given: Given, name: str) -> SecretStr | ConfigurationError:
+    # Asked of the holder at each use, so that no local shows it even to an interrupt.
+    if not isinstance(_text_of(given), str):
+        return _wrong(f"The token from {name} is no string but {type(_text_of(given)).__name__}.")
+    if not _text_of(given):
         return _wrong(f"The token from {name} is empty.")
-    if not _VISIBLE.fullmatch(text):
+    if not _VISIBLE.fullmatch(_text_of(given)):
         return _wrong(f"The token from {name} holds a space, a line end, or another character that no token has.")
-    return SecretStr(text)
+    return SecretStr(_text_of(given))
+
+
+def _text_of(given: Given) -> Any:
+    return given.token.get_secret_value() if isinstance(given.token, SecretStr) else given.token
 
 
 def _header(token: SecretStr) -> SecretStr:

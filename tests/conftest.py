@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, TypeAlias, cast
@@ -16,6 +17,15 @@ ENVIRONMENT = ("API_KEYS_BASE_URL", "API_KEYS_TOKEN", "BEARER_TOKEN")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 Connect: TypeAlias = Callable[..., ApiKeysClient]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if sys.version_info < (3, 11):
+        # Of a TLS connection that breaks, asyncio closes the socket there but leaves its own transport marked as open.
+        forgotten = (
+            "ignore:Exception ignored in. <function _SSLProtocolTransport:pytest.PytestUnraisableExceptionWarning"
+        )
+        config.addinivalue_line("filterwarnings", forgotten)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 import threading
 import warnings
 from collections.abc import AsyncGenerator
@@ -12,7 +13,8 @@ from typing import cast
 import anyio
 import pytest
 import trio
-from tasks import PATIENCE, STOPS, Use, a_few_turns, no_answer, run, soon, unshaken, until
+import trustme
+from tasks import PATIENCE, STOPS, Use, a_few_turns, cancel, no_answer, run, soon, unshaken, until
 from wire import KEY_ID, Act, Peer, Request, Server, good
 
 from api_keys_client import (
@@ -22,8 +24,9 @@ from api_keys_client import (
     ConfigurationError,
     Outcome,
     OutcomeUnknownError,
+    _connections_async,
 )
-from api_keys_client._connections_async import FRESH_FOR, POOL_SIZE
+from api_keys_client._connections_async import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
 
 
@@ -151,6 +154,30 @@ def test_closing_ends_a_call_in_flight(operation: str, stop: str) -> None:
         assert server.operations() == [operation]
 
 
+def test_closing_and_cancelling_end_calls_over_tls() -> None:
+    authority = trustme.CA()
+    presenting, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(presenting)
+    authority.configure_trust(trusting)
+    arrived = [threading.Event() for _ in range(2)]
+    left = [threading.Event() for _ in range(2)]
+
+    async def main() -> None:
+        client = AsyncApiKeysClient(server.url, token="token", ssl_context=trusting)
+        await client.list()
+        tasks = []
+        for event in arrived:
+            tasks.append(asyncio.ensure_future(client.list()))
+            await until(event)
+        await cancel(tasks[0])
+        await soon(client.close())
+        assert "closed" in str(await failure(lambda _: tasks[1], client))
+
+    with Server(good, no_answer(arrived[0], left[0]), no_answer(arrived[1], left[1]), tls=presenting) as server:
+        run(main())
+        assert all(event.wait(PATIENCE) for event in left)
+
+
 def test_closing_ends_a_call_that_is_connecting() -> None:
     async def main() -> None:
         client = AsyncApiKeysClient(url, token="token")
@@ -217,17 +244,13 @@ def good_until(left: threading.Event) -> Act:
     return act
 
 
-# Sooner than an idle connection would be closed in any case.
-AT_ONCE = FRESH_FOR / 2
-
-
 @pytest.mark.parametrize("close", [True, False], ids=["closed afterwards", "never closed"])
 def test_a_loop_that_ends_closes_the_connections(close: bool) -> None:
     left = threading.Event()
     with Server(good_until(left)) as server:
         client = AsyncApiKeysClient(server.url, token="token")
         run(client.list())
-        assert left.wait(AT_ONCE)
+        assert left.wait(PATIENCE)
         if close:
             run(client.close())
 
@@ -246,12 +269,15 @@ def test_a_client_can_be_closed_after_a_loop_that_was_only_stopped() -> None:
         assert "closed" in str(run(failure(CALLS["list"], client)))
 
 
-def test_a_client_that_is_dropped_closes_its_connections() -> None:
+def test_a_client_that_is_dropped_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Longer than the test waits, after which they would be closed in any case.
+    monkeypatch.setattr(_connections_async, "FRESH_FOR", 60.0)
+
     async def main() -> None:
         client = AsyncApiKeysClient(server.url, token="token")
         await client.list()
         del client
-        assert await asyncio.to_thread(left.wait, AT_ONCE)
+        assert await asyncio.to_thread(left.wait, PATIENCE)
 
     left = threading.Event()
     with Server(good_until(left)) as server:

@@ -157,7 +157,7 @@ def test_a_cancelled_creation(engine: Sandbox, environment: dict[str, str]) -> N
             assert engine.accepts(await names["create_within"](client, 5))
             engine.queue(Fault.hold(threading.Event(), release, committed=True), operation="create")
             with pytest.raises(asyncio.TimeoutError):
-                await names["create_within"](client, 0.2)
+                await names["create_within"](client, 1)
 
     run(main())
     release.set()

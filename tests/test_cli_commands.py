@@ -377,3 +377,14 @@ def test_a_reader_that_leaves_early_is_no_accident(engine: Sandbox) -> None:
     )
     os.close(writing)
     assert (finished.returncode, finished.stderr) == (1, b"")
+
+
+def test_a_rotation_that_is_interrupted_while_storing_names_both_keys(engine: Sandbox) -> None:
+    old = made(engine, "job")
+    run = piped(
+        engine, "rotate", old, "--to-command", "sh", "-c", 'cat >/dev/null; kill -INT "$PPID"; exec tail -f /dev/null'
+    )
+    _, new = active(engine)
+    check_refused(run, 130, "interrupted", f"(replaces {old}")
+    if sys.version_info >= (3, 11):
+        check_refused(run, 130, f"Keys {old} and {new} are both active")

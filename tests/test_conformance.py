@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 import urllib3
-from conformance.deployment import Answer
+from conformance.deployment import Answer, pool_for
 from conftest import PROXIES
 from werkzeug.wrappers import Response
 
@@ -148,6 +149,19 @@ def test_a_key_that_cannot_be_deactivated_is_named(engine: Sandbox) -> None:
     assert finished.code == 1
     (key_id,) = active(engine)
     assert f"{key_id} may still be active" in finished.output
+
+
+def test_raw_requests_take_the_proxy_that_the_client_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:p%40ss@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    trust = ssl.create_default_context()
+    through = pool_for("https://engine.example", trust)
+    assert isinstance(through, urllib3.ProxyManager)
+    assert through.proxy is not None
+    assert through.proxy.host == "proxy.example"
+    assert through.proxy_headers == urllib3.make_headers(proxy_basic_auth="user:p@ss")
+    for url in ("https://inside.example", "https://localhost:8443"):
+        assert not isinstance(pool_for(url, trust), urllib3.ProxyManager)
 
 
 @on_posix

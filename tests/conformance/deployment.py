@@ -112,7 +112,7 @@ class Deployment:
         self._cut_off = 0
         trust = ssl.create_default_context()
         self.client = ApiKeysClient(url, token=token, deadline=30, ssl_context=trust)
-        self._pool = _pool(url, trust)
+        self._pool = pool_for(url, trust)
         self.url = url.rstrip("/")
 
     def named(self, purpose: str) -> str:
@@ -186,7 +186,8 @@ class Deployment:
         return failed
 
 
-def _pool(url: str, trust: ssl.SSLContext) -> urllib3.PoolManager:
+def pool_for(url: str, trust: ssl.SSLContext) -> urllib3.PoolManager:
+    """Connections that go the way of the client's: through the environment's proxy, but not to this machine."""
     address = parse_url(url)
     host, proxy = address.host or "", getproxies().get(address.scheme or "")
     if proxy is None or is_loopback(host) or proxy_bypass(host):
