@@ -26,7 +26,7 @@ from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import bare, lost
 from api_keys_client._guarded import NO_RETRIES, Guarded, usual_timeout
-from api_keys_client.errors import ApiConnectionError, NotStored, Outcome
+from api_keys_client.errors import ApiConnectionError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ class Transport:
         if isinstance(result, Awaitable):
             if isinstance(result, Coroutine):
                 result.close()
-            raise NotStored("the function is async, and was not run")
+            # No NotStored: it may have written before it gave what was to be awaited.
+            raise TypeError("store= and verify= of the sync client are plain functions; this one gave an awaitable")
         return result
 
     @staticmethod

@@ -195,7 +195,7 @@ class RotationError(ApiKeysError):
     """A rotation that stopped or was undone. Its text names every key that it knows to be active.
 
     Attributes:
-        stage: the step (str) at which it stopped: "list", "leftovers", "create", "verify", "store" or "deactivate".
+        stage: the step (str) at which it stopped: "list", "leftovers", "verify", "store" or "deactivate".
         old_id: id (str) of the key that was to be replaced.
         new_id: id (str) of the new key; None where none is known to have been made.
         leftovers: ids (list of str) of further keys that are still active.
