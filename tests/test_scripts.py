@@ -86,7 +86,7 @@ def write_program(path: Path, text: str) -> None:
 
 def kinds(told: list[str]) -> list[str]:
     """Each command by the words that say what it does."""
-    known = [*STEPS, *TESTS, *TEN_TIMES]
+    known = [*STEPS, *TESTS, *COVERAGE, *TEN_TIMES]
     return [next((step for step in known if line.startswith(step)), line) for line in told]
 
 
@@ -102,7 +102,8 @@ STEPS = [
     "-m pip install",
     "scripts/try_installed.py",
 ]
-TESTS = ["-m coverage run -m pytest -m not slow", "-m coverage combine", "-m coverage report"]
+TESTS = ["-m pytest -m not slow"]
+COVERAGE = ["-m coverage run -m pytest", "-m coverage combine", "-m coverage report"]
 TEN_TIMES = ["-m pytest -p randomly -m not slow"] * 10 + [
     "-m pytest tests/test_processes.py tests/test_rotate_races.py"
 ] * 10
@@ -133,7 +134,7 @@ def test_arguments_are_for_pytest_and_leave_out_the_coverage(checkout: Checkout)
     assert list(checkout.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", [*STEPS, *TESTS[1:]])
+@pytest.mark.parametrize("step", STEPS)
 def test_a_failing_check_is_the_last_and_shows_why(checkout: Checkout, step: str) -> None:
     checkout.set_up("dev", RECORDING_PYTHON)
     finished = checkout.run("scripts/test", FAILS=step)
@@ -203,7 +204,7 @@ class TestFull:
         write_program(checkout.root / "scripts" / "mutation", RECORDING_PYTHON.replace("$*", "mutation $*"))
         finished = checkout.run("scripts/test", "--full")
         assert (finished.returncode, finished.stderr) == (0, "")
-        gate = [*STEPS, "-m coverage run -m pytest -m  (7)", *TESTS[1:]]
+        gate = [*STEPS, *COVERAGE]
         longer = [*TEN_TIMES, "-m pytest (2)", "scripts/release.py --check (2)", "mutation  (0)"]
         assert kinds(checkout.told()) == gate + longer
         assert list(checkout.temporary.iterdir()) == []
