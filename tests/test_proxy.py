@@ -198,6 +198,7 @@ def test_a_real_proxy_that_asks_for_other_credentials(
     error = failure(targets.client(connect, "http", proxy=f"http://{auth}{proxy}"), operation)
     assert type(error) is UnexpectedResponseError
     assert error.status == 407
+    assert "user:password@" in error.next_step
     assert error.outcome is changed(operation, Outcome.REJECTED)
     assert targets.engine.requests == []
 
