@@ -63,11 +63,11 @@ def fields_of(record: ApiKeyResponse) -> list[tuple[str, str]]:
 
 
 def console(stream: TextIO) -> Console:
-    """Rich on one of the two streams, in colour only if that is a terminal, whatever FORCE_COLOR says."""
+    """Rich on one of the two streams; only for one that is a terminal, or FORCE_COLOR would colour a pipe."""
     # Late: a pipe has no use for it.
     from rich.console import Console
 
-    return Console(file=stream, force_terminal=stream.isatty(), highlight=False, markup=False, emoji=False)
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def in_colour(*parts: str | tuple[str, str]) -> Text:

@@ -54,7 +54,7 @@ def mode_of(path: Path) -> int:
 def test_a_list_is_one_line_for_each_key_its_columns_split_by_tabs(engine: Sandbox) -> None:
     second = made(engine, "the second", Role.TASK_ADMIN, Role.ORG_ADMIN)
     first, without = made(engine, "a first", Role.ORG_AUDITOR), made(engine)
-    run = piped(engine, "list")
+    run = piped(engine, "list", FORCE_COLOR="1")
     assert (run.code, run.err) == (0, "")
     assert [line.split("\t") for line in run.out.splitlines()] == [
         [without, "", ""],
