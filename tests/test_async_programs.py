@@ -22,7 +22,9 @@ def run(code: str, *arguments: str, options: tuple[str, ...] = ()) -> subprocess
 
 
 def output(finished: subprocess.CompletedProcess[str]) -> str:
-    assert finished.stderr == ""
+    # asyncio's debug mode also tells of steps that a busy machine made slow.
+    complaints = [line for line in finished.stderr.splitlines() if not line.startswith("Executing <")]
+    assert complaints == []
     assert finished.returncode == 0
     return finished.stdout.strip()
 
