@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import trustme
+from certificates import HERE, presenting, trusting
 from conftest import Connect
 from pytest_httpserver import HTTPServer
 from wire import (
@@ -31,33 +32,10 @@ from wire import (
 from api_keys_client import ApiConnectionError, ApiKeysError, ApiTimeoutError, Outcome, OutcomeUnknownError
 from api_keys_client.sandbox import Sandbox
 
-HERE = ("127.0.0.1", "localhost")
-
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def presenting(
-    authority: trustme.CA, *hosts: str, not_after: datetime | None = None, clients_of: trustme.CA | None = None
-) -> ssl.SSLContext:
-    """A server's context: its certificate, and whose clients it lets in."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*(hosts or HERE), not_after=not_after).configure_cert(context)
-    if clients_of:
-        clients_of.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def trusting(authority: trustme.CA, client_of: trustme.CA | None = None) -> ssl.SSLContext:
-    """A client's context: whom it trusts, and who says that it is a client."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    if client_of:
-        client_of.issue_cert("client@example.com").configure_cert(context)
-    return context
 
 
 def test_a_key_lives_its_life_over_tls(connect: Connect, engine: Sandbox, authority: trustme.CA) -> None:
