@@ -93,8 +93,7 @@ class SchemaComparison:
         if gone or come:
             narrowed, widened = gone and "any" not in new_choices, come and "any" not in choices
             breaking = bool(narrowed if direction == "request" else widened)
-            # One in place of another breaks whoever reads the type that is generated.
-            self.changed("type", subject, type_of(old), type_of(new), breaking=breaking or bool(narrowed and widened))
+            self.changed("type", subject, type_of(old), type_of(new), breaking=breaking)
         for name in choices.keys() & new_choices.keys():
             one, other = choices[name], new_choices[name]
             if "$ref" not in one:
@@ -109,9 +108,9 @@ class SchemaComparison:
         """Compare the details of what two schemas of one type take."""
         self.words(subject, old, new, COMPARED | ABOUT)
         self.fields(subject, old, new, direction)
-        for word, default in (("items", {}), ("additionalProperties", True)):
+        for word in ("items", "additionalProperties"):
             if word in old or word in new:
-                self.schemas(f"{subject}.*", old.get(word, default), new.get(word, default), direction)
+                self.schemas(f"{subject}.*", old.get(word), new.get(word), direction)
         self.values(subject, old, new, direction)
         for word, more in BOUNDS.items():
             before, after = old.get(word), new.get(word)
@@ -187,7 +186,7 @@ def is_combined(schema: dict[str, Any]) -> bool:
 
 
 def alternatives(schema: Any) -> dict[str, dict[str, Any]]:
-    """Give what a schema takes, one of these, by a short name; without following references."""
+    """Give, by short names, what a schema takes one of; none at all takes anything. References are not followed."""
     if schema is False:
         return {}
     schema = entries(schema)

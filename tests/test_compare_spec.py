@@ -31,6 +31,7 @@ def document() -> Json:
         "kind": ref("Kind"),
         "both": ref("Both"),
         "many": list_of("Both"),
+        "thing": {},
         "maybe": optional("Maybe", "Perhaps"),
         "all": {"allOf": [ref("Both"), *({"properties": {name: {"type": "string"}}} for name in ("more", "most"))]},
     }
@@ -243,6 +244,12 @@ SCHEMAS: list[tuple[Callable[[Json, str], object], str, bool, bool]] = [
         "changed type {}.many.*: Both -> any",
         False,
         True,
+    ),
+    (
+        lambda made, name: put(fields(made, name)["thing"], type="string"),
+        "changed type {}.thing: any -> string",
+        True,
+        False,
     ),
     (
         lambda made, name: put(fields(made, name)["name"], type=["string", "null"]),
