@@ -1,23 +1,21 @@
-"""What the sandbox answers, and the keys that it knows: no sockets, no threads, no faults."""
+"""What the sandbox answers: no sockets, no threads, no faults."""
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
-import os
 import re
-import secrets
-import sqlite3
 import time
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from hashlib import sha256
-from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import quote
 
 from werkzeug.wrappers import Request, Response
+
+from api_keys_client import Role
+from api_keys_client._sandbox_keys import KeyStore, StoredKey
 
 Operation: TypeAlias = Literal["create", "list", "get", "deactivate"]
 Profile: TypeAlias = Literal["engine", "spec"]
@@ -27,97 +25,7 @@ _ROUTES: Final[tuple[tuple[str, Mapping[str, Operation]], ...]] = (
     (r"/auth/api_keys/([^/]+)", {"GET": "get"}),
     (r"/auth/api_keys/deactivate/([^/]+)", {"DELETE": "deactivate"}),
 )
-_ROLES: Final = ("DEFAULT-RULE-ADMIN", "TASK-ADMIN", "VALIDATION-USER", "ORG-AUDITOR", "ORG-ADMIN")
 _TENANT_ROLE: Final = "TENANT-USER"
-_OPEN: Final = """
-    pragma synchronous = off; -- a killed sandbox loses nothing so, only a machine without power might
-    pragma user_version = 1; -- written so that a file that cannot be fails here
-    create table if not exists sandbox_keys (
-        id text primary key, digest blob not null, description text, roles text not null,
-        created_at real not null, deactivated_at real
-    )
-"""
-_COLUMNS: Final = "id, description, roles, created_at, deactivated_at"
-_ACTIVE: Final = "from sandbox_keys where deactivated_at is null"
-
-
-class StoredKey(NamedTuple):
-    """A key as the sandbox's database has it; times are seconds since the epoch."""
-
-    id: str
-    description: str | None
-    roles: tuple[str, ...]
-    created_at: float
-    deactivated_at: float | None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the key has not been deactivated."""
-        return self.deactivated_at is None
-
-
-class KeyStore:
-    """The keys, in SQLite; of a secret it keeps the SHA-256 only. Not thread-safe: its user holds a lock."""
-
-    def __init__(self, database: str | os.PathLike[str]) -> None:
-        self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
-        try:
-            self._connection.executescript(_OPEN)
-        except sqlite3.Error:
-            self._connection.close()
-            raise
-
-    def add(
-        self, description: str | None, roles: list[str], created_at: float, limit: int
-    ) -> tuple[StoredKey, str] | None:
-        """A new key and its secret, or None when `limit` keys are active."""
-        key = StoredKey(str(uuid.uuid4()), description, tuple(roles), created_at, None)
-        secret = base64.b64encode(f"{key.id}:{secrets.token_urlsafe(32)}".encode()).decode()
-        added = self._connection.execute(
-            f"insert into sandbox_keys select ?, ?, ?, ?, ?, null where (select count(*) {_ACTIVE}) < ?",
-            (key.id, _digest(secret), description, json.dumps(roles), created_at, limit),
-        )
-        return (key, secret) if added.rowcount else None
-
-    def find(self, key_id: str) -> StoredKey | None:
-        """The key with this id, active or not."""
-        return next(iter(self._select("from sandbox_keys where id = ?", key_id)), None)
-
-    def active(self) -> list[StoredKey]:
-        """The active keys in the order of their digests, which has nothing to do with their age."""
-        return self._select(f"{_ACTIVE} order by digest")
-
-    def all(self) -> list[StoredKey]:
-        """Every key, active or not, in the order of creation."""
-        return self._select("from sandbox_keys order by rowid")
-
-    def deactivate(self, key_id: str) -> StoredKey | None:
-        """Deactivate the key, again if it was inactive already."""
-        self._connection.execute("update sandbox_keys set deactivated_at = ? where id = ?", (time.time(), key_id))
-        return self.find(key_id)
-
-    def accepts(self, secret: str) -> bool:
-        """Whether this is the secret of an active key."""
-        return bool(self._select(f"{_ACTIVE} and digest = ?", _digest(secret)))
-
-    def clear(self) -> None:
-        """Forget every key."""
-        self._connection.execute("delete from sandbox_keys")
-
-    def close(self) -> None:
-        """Close the database; a `:memory:` one is gone with that."""
-        self._connection.close()
-
-    def _select(self, rest: str, *values: str | bytes) -> list[StoredKey]:
-        rows = self._connection.execute(f"select {_COLUMNS} {rest}", values)
-        return [
-            StoredKey(key_id, description, tuple(json.loads(roles)), created_at, deactivated_at)
-            for key_id, description, roles, created_at, deactivated_at in rows
-        ]
-
-
-def _digest(secret: str) -> bytes:
-    return sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 def operation_of(request: Request) -> Operation | None:
@@ -173,7 +81,7 @@ class Answers:
         return json_response(200, self._record(key))
 
     def _create(self, description: str | None, roles: list[str]) -> Response:
-        if _TENANT_ROLE in roles:
+        if self._as_engine and _TENANT_ROLE in roles:
             raise _Refused(
                 400,
                 f"Roles ['{_TENANT_ROLE}'] cannot be assigned via this endpoint; use the tenant signup flow.",
@@ -240,7 +148,9 @@ class Answers:
             return description, []
         if not isinstance(roles, list):
             self._invalid("list_type", ("body", "roles"), "Input should be a valid list", roles)
-        allowed = (*_ROLES, _TENANT_ROLE) if self._as_engine else _ROLES
+        allowed = [role.value for role in Role]
+        if self._as_engine and _TENANT_ROLE not in allowed:
+            allowed.append(_TENANT_ROLE)
         for index, role in enumerate(roles):
             if role not in allowed:
                 message = f"Input should be one of {', '.join(allowed)}"

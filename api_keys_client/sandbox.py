@@ -31,7 +31,8 @@ try:
 except ImportError as error:
     raise ImportError("The sandbox needs Werkzeug: pip install 'api-keys-client[sandbox]'.") from error
 
-from api_keys_client._sandbox_answers import Answers, KeyStore, Operation, Profile, StoredKey, operation_of
+from api_keys_client._sandbox_answers import Answers, Operation, Profile, operation_of
+from api_keys_client._sandbox_keys import KeyStore, StoredKey
 from api_keys_client._sandbox_server import LoopbackServer
 from api_keys_client.faults import Dropped, Exchange, Fault
 

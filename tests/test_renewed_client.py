@@ -18,8 +18,8 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
 
 # Not about the client: the scripts, the sandbox, and these tests themselves.
 OTHERS = (
-    *("compare_spec", "demo", "regenerate", "renewed_client", "sandbox", "scripts", "spec_overlay", "spec_source"),
-    *("sync_spec", "unasync"),
+    *("compare_spec", "demo", "fastapi_source", "regenerate", "release", "renewed_client", "sandbox", "scripts"),
+    *("spec_overlay", "spec_source", "sync_spec", "typing", "unasync"),
 )
 # What the generated code decides, without the many tests of the network.
 CORE = ("answers", "arguments", "errors", "generated", "outcome", "settings")
@@ -73,6 +73,17 @@ def renew(folder: Path, document: Json, *options: str) -> Path:
     return root
 
 
+def adapt(root: Path) -> Path:
+    """Do in a copy what the guide leaves to a person, for a new role."""
+    commands = root / "api_keys_client" / "_cli_commands.py"
+    source = commands.read_text(encoding="utf-8")
+    assert source.count('"ORG-ADMIN")\n') == 1
+    commands.write_text(source.replace('"ORG-ADMIN")\n', '"ORG-ADMIN", "TENANT-USER")\n'), encoding="utf-8")
+    recorded = run(root, "scripts/public_api.py")
+    assert (recorded.returncode, recorded.stderr) == (0, "")
+    return root
+
+
 @pytest.fixture(scope="module")
 def renewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, brought up to date with the engine's own document."""
@@ -112,8 +123,8 @@ def test_the_renewed_client_passes_its_core_tests(renewed: Path) -> None:
 
 @pytest.mark.slow
 def test_the_renewed_client_passes_all_its_tests(renewed: Path) -> None:
-    left_out = {f"test_{name}.py" for name in OTHERS}
-    assert_passes(renewed, *(f"--ignore=tests/{name}" for name in left_out))
+    ignored = [f"--ignore=tests/test_{name}.py" for name in OTHERS]
+    assert_passes(adapt(renewed), *ignored)
 
 
 @pytest.fixture(scope="module")

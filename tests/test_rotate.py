@@ -354,11 +354,11 @@ class TestRefusals:
 
     def test_roles_that_no_key_can_be_created_with(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old_id = client.create("ci", ["TASK-ADMIN"]).id
-        odd = changed(lambda records: records[0].update(roles=["TASK-ADMIN", "TENANT-USER"]))
+        odd = changed(lambda records: records[0].update(roles=["TASK-ADMIN", "LATER-ROLE"]))
         sandbox.queue(odd, operation="list", times=2)
         before = len(sandbox.requests)
         error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert "no key can be created with its role 'TENANT-USER'. Nothing was changed." in str(error)
+        assert "no key can be created with its role 'LATER-ROLE'. Nothing was changed." in str(error)
         assert "roles=" in error.next_step
         assert requests(sandbox)[before:] == ["list"]
         assert client.rotate(old_id, store=store, roles=["TASK-ADMIN"]).new.roles == ["TASK-ADMIN"]
