@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from regenerate import Failure
+from failure import Failure
 from wrapper_needs import METHODS, entries, items, resolved
 
 # Under these words an object's keys are names that somebody chose, and not words of the standard.

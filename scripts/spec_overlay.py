@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonpath
-from regenerate import Failure
+from failure import Failure
 
 
 def read_overlay(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from urllib.parse import urljoin
 
 import urllib3
-from regenerate import Failure
+from failure import Failure
 from urllib3.util import Url, parse_url
 
 LIMIT = 32 * 1024 * 1024

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from compare_schemas import Change, one_line
 from compare_spec import compare
+from failure import Failure
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from regenerate import PROJECT, Failure
+from regenerate import PROJECT
 from spec_document import arranged, keep_tagged, name_enums, written
 from spec_overlay import apply_actions, read_overlay
 from spec_source import read_source

@@ -76,6 +76,11 @@ def script() -> Iterator[ModuleType]:
         yield importlib.import_module("regenerate")
 
 
+@pytest.fixture(scope="module")
+def changes(script: ModuleType) -> ModuleType:
+    return sys.modules[script.substitute.__module__]
+
+
 def test_the_repository_is_what_its_specification_gives() -> None:
     finished = subprocess.run(
         [sys.executable, str(SCRIPT), "--check"], capture_output=True, encoding="utf-8", check=False
@@ -270,13 +275,13 @@ def test_the_version_is_the_packages(script: ModuleType, tmp_path: Path) -> None
     ],
 )
 def test_a_substitution_matches_as_often_as_it_says(
-    script: ModuleType, times: int | None, text: str, result: str | None
+    changes: ModuleType, times: int | None, text: str, result: str | None
 ) -> None:
     tree = {"_generated/a.py": text.encode(), "docs/A.md": b"old"}
-    substitution = script.Substitution("renewal", "_generated/*.py", "age", (script.Edit("old", "new", times),))
+    substitution = changes.Substitution("renewal", "_generated/*.py", "age", (changes.Edit("old", "new", times),))
     if result is None:
-        with pytest.raises(script.Failure, match=r"substitution 'renewal' no longer matches"):
-            script.substitute(tree, (substitution,))
+        with pytest.raises(changes.Failure, match=r"substitution 'renewal' no longer matches"):
+            changes.substitute(tree, (substitution,))
     else:
-        script.substitute(tree, (substitution,))
+        changes.substitute(tree, (substitution,))
         assert tree == {"_generated/a.py": result.encode(), "docs/A.md": b"old"}
