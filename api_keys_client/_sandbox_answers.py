@@ -81,7 +81,7 @@ class Answers:
         return json_response(200, self._record(key))
 
     def _create(self, description: str | None, roles: list[str]) -> Response:
-        if self._as_engine and _TENANT_ROLE in roles:
+        if _TENANT_ROLE in roles:
             raise _Refused(
                 400,
                 f"Roles ['{_TENANT_ROLE}'] cannot be assigned via this endpoint; use the tenant signup flow.",
@@ -148,8 +148,9 @@ class Answers:
             return description, []
         if not isinstance(roles, list):
             self._invalid("list_type", ("body", "roles"), "Input should be a valid list", roles)
-        allowed = [role.value for role in Role]
-        if self._as_engine and _TENANT_ROLE not in allowed:
+        # Whether or not the contract has it: the engine knows this role, and gives it to nobody here.
+        allowed = [role.value for role in Role if role.value != _TENANT_ROLE]
+        if self._as_engine:
             allowed.append(_TENANT_ROLE)
         for index, role in enumerate(roles):
             if role not in allowed:

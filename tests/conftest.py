@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -20,6 +21,9 @@ Connect: TypeAlias = Callable[..., ApiKeysClient]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has what it starts in the background ignore Ctrl-C, and with it the programs of the tests.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.version_info < (3, 11):
         # Of a TLS connection that breaks, asyncio closes the socket there but leaves its own transport marked as open.
         forgotten = (
