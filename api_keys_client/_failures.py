@@ -9,11 +9,13 @@ import http.client
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from typing import TypeAlias
 
 from api_keys_client._calls import Lost
 
+_LIBRARIES = sys.stdlib_module_names | {"aiohttp", "urllib3"}
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 Reasons: TypeAlias = tuple[tuple[type[BaseException], str], ...]
@@ -71,6 +73,11 @@ def _tls(chain: list[BaseException], sent: bool) -> Lost | None:
             # An alert is the server's word on our certificate or protocol: it will say it again.
             return Lost(sent, "certificate" if "ALERT" in reason else "connection", words)
     return Lost(sent, "connection", "TLS failed") if failures else None
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether it is no failure of the attempt: Ctrl-C, a cancellation, or what a signal handler raised meanwhile."""
+    return not isinstance(error, Exception) or type(error).__module__.partition(".")[0] not in _LIBRARIES
 
 
 def bare(error: BaseException) -> BaseException:

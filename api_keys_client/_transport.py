@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import urllib3
 
@@ -24,13 +24,10 @@ from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
 from api_keys_client._contract import ApiClient, APIKeysApi
-from api_keys_client._failures import bare, lost
-from api_keys_client._guarded import NO_RETRIES, Guarded, usual_timeout
+from api_keys_client._failures import bare, interrupts, lost
+from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usual_timeout
 from api_keys_client.errors import ApiConnectionError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
-
-if TYPE_CHECKING:
-    from api_keys_client._attempts import Attempts
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -128,10 +125,10 @@ class Transport:
                 decode_content=False,
             )
             return _answer(response, headers)
-        except Exception as error:
+        except BaseException as error:
+            if interrupts(error):
+                raise bare(error) from None
             failure = lost(error, sent=attempt.sent, timeouts=_TIMEOUTS)
-        except BaseException as interruption:
-            raise bare(interruption)  # noqa: B904  # it is the same one
         finally:
             self._in_flight.discard(attempt)
             current.attempt = previous
@@ -243,27 +240,6 @@ class Transport:
         return [future.result() for future in futures]
 
 
-class Access:
-    """What only the sync client has."""
-
-    _attempts: Attempts
-
-    @property
-    def generated(self) -> APIKeysApi:
-        """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
-
-        What holds: our timeouts, to connect and for the whole answer, even one that comes in drips (`_request_timeout`
-        takes their place); redirects are not followed; our headers, and a token that is asked for on each call.
-
-        What doesn't: there are no retries, no deadline over a call, no outcomes; compressed answers are unpacked
-        without a bound; and closing the client doesn't end its calls in flight. Nor do the rules against leaks hold:
-        the text of an `ApiException` has the answer's headers and body, and it keeps both; the result of a method
-        that ends in `_with_http_info` has the body in `raw_data`; and urllib3's exceptions come as they are, with the
-        token in the locals of their frames.
-        """
-        return self._attempts.transport.generated(self._attempts.settings)
-
-
 _closed_before = Lost(False, "closed", "the client is closed")
 
 
@@ -282,9 +258,9 @@ def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answe
     whole = False
     try:
         whole = _read(response, answer)
-    except Exception:
+    except Exception as error:
         # Of a refusal, the status alone says enough.
-        if status < 300:
+        if status < 300 or interrupts(error):
             raise
     finally:
         # Of a whole answer the connection is back in the pool already.

@@ -26,7 +26,7 @@ from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import refused
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
-from api_keys_client._failures import bare, lost
+from api_keys_client._failures import bare, interrupts, lost
 from api_keys_client.errors import ConfigurationError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -109,7 +109,7 @@ class Transport:
             return await _answer(response, headers, attempt)
         except BaseException as error:
             late = attempt.was_ended() and isinstance(error, asyncio.CancelledError)
-            if not late and not isinstance(error, Exception):
+            if not late and interrupts(error):
                 raise bare(error) from None
             failure = _failure(TimeoutError() if late else error, attempt.sent)
         finally:
