@@ -6,13 +6,12 @@ pydantic straight into the generated models.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from api_keys_client._arguments import (
     UNSET,
@@ -37,6 +36,14 @@ class CreatedKey(ApiKeyResponse):
 
     # The generated field is nullable; here the secret is known to be there.
     key: Annotated[SecretStr, Field(min_length=1)]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+
+
+class _Identified(BaseModel):
+    """What is looked for in a created key that is not one in full. Nothing else of it gets into a local."""
+
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
+
+    id: str
 
 
 class Answer:
@@ -187,7 +194,7 @@ def configuration(settings: Settings) -> Configuration:
 
 
 _validate_record = ApiKeyResponse.__pydantic_validator__.validate_json
-_validate_list = TypeAdapter(list[ApiKeyResponse]).validator.validate_json
+_validate_list = TypeAdapter(list[ApiKeyResponse], config=ConfigDict(hide_input_in_errors=True)).validator.validate_json
 
 
 def _decode_record(answer: Answer, key_id: str | None) -> ApiKeyResponse | Undecodable:
@@ -216,10 +223,9 @@ def _decode_created(answer: Answer, _: str | None) -> CreatedKey | Undecodable:
     else:
         return created
     try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return Undecodable(problem)
-    key_id = uuid_in(body.get("id")) if isinstance(body, dict) else None
+        key_id = uuid_in(_Identified.model_validate_json(answer.body).id)
+    except ValidationError:
+        key_id = None
     return Undecodable(problem, key_id)
 
 

@@ -6,17 +6,16 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from base64 import b64decode
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple
 
+from pydantic_core import from_json
+
 from api_keys_client._calls import Answer, Call, Lost, T, Undecodable
 from api_keys_client._contract import ApiKeyResponse
+from api_keys_client._masking import mask
 from api_keys_client.errors import (
     ApiConnectionError,
     ApiKeysError,
@@ -39,9 +38,6 @@ BACKOFF_MOST = 8.0
 RETRY_AFTER_MOST = 60.0
 DETAIL_MOST = 1_000
 
-# Compiled when first used: most programs never see an error that needs them.
-_BASE64 = r"[A-Za-z0-9+/]{52,}={0,2}"
-_ENGINE_SECRET = rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}:"
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
@@ -242,28 +238,18 @@ def _phrase(status: int) -> str:
 
 def _detail(answer: Answer) -> str | None:
     """The server's words: a string, or FastAPI's list of faults without the caller's input."""
+    mask(answer)
     try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        body = from_json(answer.body)
+    except ValueError:
         return None
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, list):
         detail = "; ".join(_fault(item) for item in detail[:10] if isinstance(item, dict))
     if not isinstance(detail, str) or not detail:
         return None
-    if answer.token:
-        detail = detail.replace(answer.token, "[token]")
-    detail = re.sub(_BASE64, _masked, detail)
     printable = "".join(character if character.isprintable() else " " for character in detail[: DETAIL_MOST + 1])
     return printable if len(printable) <= DETAIL_MOST else printable[: DETAIL_MOST - 1] + "…"
-
-
-def _masked(found: re.Match[str]) -> str:
-    """What takes the place of a run of base64 characters in a server's words."""
-    run = found[0].rstrip("=")
-    # Whatever stands right before a secret shifts it, and the end may have been cut off.
-    shifted = (run[start : start + (len(run) - start) // 4 * 4] for start in range(4))
-    return "[secret]" if any(re.search(_ENGINE_SECRET, b64decode(part)) for part in shifted) else found[0]
 
 
 def _fault(item: dict[str, Any]) -> str:
@@ -274,11 +260,13 @@ def _fault(item: dict[str, Any]) -> str:
 
 def _retry_after(answer: Answer) -> float | None:
     """Seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
-    text = (answer.retry_after or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:10])
+    # In no local of ours: a server can echo the token anywhere.
+    answer.retry_after = (answer.retry_after or "").strip()
+    if answer.retry_after.isascii() and answer.retry_after.isdigit():
+        return float(answer.retry_after[:10])
+    # parsedate_to_datetime would say the text in its error.
+    date = parsedate_tz(answer.retry_after)
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - answer.received_at
-    except (ValueError, TypeError, OverflowError):
+        return None if date is None else max(0.0, mktime_tz(date) - answer.received_at)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
