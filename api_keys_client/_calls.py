@@ -169,7 +169,7 @@ class Calls:
             fields["description"] = checked_description(description)
         if roles is not UNSET:
             fields["roles"] = checked_roles(roles)
-        body = NewApiKeyRequest(**fields).model_dump_json(by_alias=True, exclude_unset=True)
+        body = NewApiKeyRequest(**fields).model_dump_json(exclude_unset=True)
         return Call(self._create, body.encode())
 
     def list(self) -> Call[list[ApiKeyResponse]]:
@@ -235,5 +235,5 @@ def _decode_deactivated(answer: Answer, key_id: str | None) -> ApiKeyResponse | 
 
 def _described(error: ValidationError) -> str:
     """The first faults, by place and type: pydantic's own text holds the input."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+    faults = error.errors(include_input=False)[:3]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in faults)

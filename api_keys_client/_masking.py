@@ -35,5 +35,5 @@ def mask(answer: Answer) -> None:
 
 def _is_secret(answer: Answer, start: int, end: int) -> bool:
     """Whether the base64 there holds an engine's secret; its end may have been cut off."""
-    whole = len(answer.body[start:end].rstrip(b"=")) // 4 * 4
+    whole = (end - start) // 4 * 4
     return re.search(_ENGINE_SECRET, b64decode(answer.body[start : start + whole])) is not None

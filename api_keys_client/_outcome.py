@@ -104,7 +104,7 @@ def judge(
         value = Undecodable(came.problem) if came.problem else call.operation.decode(came, call.key_id)
         if not isinstance(value, Undecodable):
             return Done(value)
-        finding = _undecodable(call, came, value)
+        finding = _undecodable(came, value)
     else:
         finding = _refusal(call, came)
 
@@ -152,7 +152,7 @@ def _lost(call: Call[Any], lost: Lost) -> _Finding:
     return finding
 
 
-def _undecodable(call: Call[Any], answer: Answer, found: Undecodable) -> _Finding:
+def _undecodable(answer: Answer, found: Undecodable) -> _Finding:
     what = f"the server answered {answer.status} with what is no answer of this API ({found.reason})"
     if found.key_id is None:
         return _Finding(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
@@ -248,8 +248,9 @@ def _detail(answer: Answer) -> str | None:
         detail = "; ".join(_fault(item) for item in detail[:10] if isinstance(item, dict))
     if not isinstance(detail, str) or not detail:
         return None
-    printable = "".join(character if character.isprintable() else " " for character in detail[: DETAIL_MOST + 1])
-    return printable if len(printable) <= DETAIL_MOST else printable[: DETAIL_MOST - 1] + "…"
+    if len(detail) > DETAIL_MOST:
+        detail = detail[: DETAIL_MOST - 1] + "…"
+    return "".join(character if character.isprintable() else " " for character in detail)
 
 
 def _fault(item: dict[str, Any]) -> str:

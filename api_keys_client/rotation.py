@@ -39,15 +39,13 @@ def replacement_mark(description: str | None, replaced_id: str, nonce: str) -> s
 
 def mark_of(description: str | None) -> Mark | None:
     """The mark at the end of a description, if there is one."""
-    found = _MARK.search(description or "")
+    found = _MARK.search(description) if description else None
     return None if found is None else Mark(found["nonce"], found["replaces"])
 
 
 def unmarked(description: str | None) -> str | None:
     """A description without the mark at its end; None if it is nothing else."""
-    if not description or mark_of(description) is None:
-        return description
-    return _MARK.sub("", description) or None
+    return description and (_MARK.sub("", description) or None)
 
 
 def bears(description: str | None, nonce: str) -> bool:
