@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from api_keys_client import ApiKeysError, Outcome, OutcomeUnknownError, RateLimitedError, errors
+from api_keys_client import ApiKeysError, Outcome, OutcomeUnknownError, RateLimitedError, RotationError, errors
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ApiKeysError)]
 
@@ -16,6 +16,7 @@ def test_errors_come_back_whole(kind: type[ApiKeysError]) -> None:
     error = kind(
         "It failed.", status=500, detail="why", attempts=2, elapsed=1.5, retryable=True, outcome=Outcome.UNKNOWN
     )
+    assert str(error) == f"It failed. {kind.next_step}".rstrip()
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is kind
         assert str(again) == str(error)
@@ -25,6 +26,43 @@ def test_errors_come_back_whole(kind: type[ApiKeysError]) -> None:
 def test_what_single_errors_add_comes_back_too() -> None:
     assert pickle.loads(pickle.dumps(RateLimitedError("Slow.", retry_after=7.0))).retry_after == 7.0
     assert pickle.loads(pickle.dumps(OutcomeUnknownError("Lost.", reason="reset"))).reason == "reset"
+
+
+def test_a_rotation_error_comes_back_without_its_undo() -> None:
+    error = RotationError(
+        "Stopped.",
+        stage="store",
+        old_id="one",
+        new_id="two",
+        leftovers=["three"],
+        undo=lambda: "undone",
+        detail="why",
+    )
+    assert error.undo() == "undone"
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (again.stage, again.old_id, again.new_id, again.leftovers) == ("store", "one", "two", ["three"])
+        assert again.detail == "why"
+        with pytest.raises(RuntimeError, match="nothing to undo"):
+            again.undo()
+
+
+def test_what_an_error_was_not_told_it_does_not_know() -> None:
+    for kind in ALL:
+        error = kind("It failed.")
+        assert (error.status, error.detail, error.outcome, error.key_id) == (None, None, None, None)
+        assert (error.attempts, error.elapsed, error.retryable) == (0, 0.0, False)
+        assert type(error.elapsed) is float
+        assert error.next_step == kind.next_step
+    assert RateLimitedError("Slow.").retry_after is None
+    assert OutcomeUnknownError("Lost.").reason == ""
+    stopped = RotationError("Stopped.")
+    assert (stopped.stage, stopped.old_id, stopped.new_id, stopped.leftovers) == ("", "", None, [])
+
+
+def test_a_next_step_of_its_own_takes_the_place_of_the_kinds() -> None:
+    error = RateLimitedError("Slow.", next_step="Call tomorrow.")
+    assert error.next_step == "Call tomorrow."
+    assert str(error) == "Slow. Call tomorrow."
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

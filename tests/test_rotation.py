@@ -152,9 +152,9 @@ def test_an_undo_says_only_what_it_saw() -> None:
     undo.looked = True
     assert str(undo) == f"No such key was seen; {unseen}"
     assert NONCE in undo.next_step
-    undo.ended = ["one"]
-    assert str(undo) == "Key one was made and has been deactivated."
+    undo.ended += ["one", "two"]
+    assert str(undo) == "Key one, two was made and has been deactivated."
     assert undo.next_step == "Nothing of it was seen to be left; call again."
-    undo.alive = ["two"]
-    assert str(undo) == "Key two was made and could not be deactivated for certain."
+    undo.alive += ["three", "four"]
+    assert str(undo) == "Key three, four was made and could not be deactivated for certain."
     assert NONCE in undo.next_step

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from api_keys_client import ApiKeysClient, ApiKeysError, ConfigurationError, Outcome
+from api_keys_client.settings import Given, Proxy, SecretHeaders, Settings, check
 
 SECRET = "s3cret-t0ken"
 
@@ -21,6 +22,7 @@ def refusal(*arguments: Any, **options: Any) -> ConfigurationError:
     error = caught.value
     assert isinstance(error, ValueError)
     assert error.outcome is Outcome.NOT_SENT
+    assert "correct the setting" in error.next_step
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     frames = [frame for frame in shown.stack if "/api_keys_client/" in frame.filename]
     assert frames
@@ -46,11 +48,17 @@ def refusal(*arguments: Any, **options: Any) -> ConfigurationError:
     ],
 )
 def test_a_bad_token_is_refused(token: Any) -> None:
-    refusal(token=token)
+    assert " token= " in str(refusal(token=token))
     client = ApiKeysClient(token=lambda: token)
     with pytest.raises(ConfigurationError) as caught:
         client.list()
+    assert " token= " in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("token", "kind"), [(b"s3cret", "bytes"), (SecretStr("s3cret\n"), "line end"), ("", "empty")])
+def test_a_bad_token_is_told_from_another(token: Any, kind: str) -> None:
+    assert kind in str(refusal(token=token))
 
 
 def test_no_token_is_refused() -> None:
@@ -89,7 +97,20 @@ def test_a_bad_token_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_bad_base_url_is_refused(base_url: Any) -> None:
-    refusal(base_url)
+    assert "The base URL" in str(refusal(base_url))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "why"),
+    [
+        (7, "not int"),
+        ("https://exa mple.com", "space"),
+        ("ftp://localhost", "begins with https:// or http://"),
+        ("https://example.com?s3cret=1", "query"),
+    ],
+)
+def test_a_bad_base_url_is_told_from_another(base_url: Any, why: str) -> None:
+    assert why in str(refusal(base_url))
 
 
 @pytest.mark.parametrize("host", ["example.com", "10.0.0.1", "0.0.0.0", "[2001:db8::1]", "localhost.example.com"])
@@ -143,14 +164,21 @@ def test_the_environment_is_read_and_arguments_come_first(monkeypatch: pytest.Mo
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
-    refusal(**options)
+    (name,) = options
+    assert f"{name}=" in str(refusal(**options))
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer s3cret"}, {"X-Y": "s3cret\n"}])
+def test_a_bad_header_is_named(headers: dict[str, str]) -> None:
+    (name,) = headers
+    assert name in str(refusal(headers=headers))
 
 
 @pytest.mark.parametrize(
     "proxy", ["s3cret", "socks5://user:s3cret@proxy", "http://user:s3cret@", "http://user:s3cret@pro xy", 7]
 )
 def test_a_bad_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
-    refusal("https://example.com", proxy=proxy)
+    assert "The proxy" in str(refusal("https://example.com", proxy=proxy))
     if isinstance(proxy, str):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         refusal("https://example.com")
@@ -194,3 +222,140 @@ def test_no_repr_or_pickle_shows_the_token() -> None:
 
 def test_refusals_are_errors_of_ours() -> None:
     assert issubclass(ConfigurationError, ApiKeysError)
+
+
+def checked(base_url: str = "https://example.com", token: Any = SECRET, **options: Any) -> Settings:
+    return check(Given(base_url, token, **options))
+
+
+def times(settings: Settings) -> tuple[float, float, float, int]:
+    return settings.connect_timeout, settings.answer_timeout, settings.deadline, settings.max_attempts
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    settings = check(Given(token=SECRET))
+    assert settings.base_url == ("http", "localhost", None, "")
+    assert times(settings) == (5, 30, 60, 3)
+    assert settings.bearer.header() == f"Bearer {SECRET}"
+    assert [*settings.headers] == ["User-Agent"]
+    assert (settings.ssl_context, settings.proxy) == (None, None)
+
+
+def test_what_is_set_holds() -> None:
+    context = ssl.create_default_context()
+    settings = checked(
+        "https://example.com:8443/engine/X/",
+        timeout=(1, 2.5),
+        deadline=86_400,
+        max_attempts=1,
+        headers={"user-agent": "mine/1", "X-Team": "a\tb c~", "!#$%&'*+.^_`|~-09azAZ": ""},
+        ssl_context=context,
+        proxy="https://proxy",
+    )
+    assert settings.base_url == ("https", "example.com", 8443, "/engine/X")
+    assert str(settings.base_url) == "https://example.com:8443/engine/X"
+    assert times(settings) == (1, 2.5, 86_400, 1)
+    assert settings.headers == {"user-agent": "mine/1", "X-Team": "a\tb c~", "!#$%&'*+.^_`|~-09azAZ": ""}
+    assert settings.ssl_context is context
+    assert settings.proxy == Proxy("https://proxy", SecretHeaders())
+
+
+@pytest.mark.parametrize("name", ["timeout", "deadline"])
+def test_times_are_bounded(name: str) -> None:
+    accepted: dict[str, Any] = {name: 0.001}
+    checked(**accepted)
+    refusal(**{name: 86_400.5})
+
+
+def test_one_timeout_is_both() -> None:
+    assert times(checked(timeout=7))[:2] == (7, 7)
+    assert "pair" in str(refusal(timeout=(1, 2, 3)))
+
+
+def test_a_view_keeps_what_it_is_not_told() -> None:
+    base = checked(
+        timeout=(1, 2),
+        deadline=3,
+        max_attempts=4,
+        headers={"X-Team": "a", "X-Who": "b"},
+        ssl_context=ssl.create_default_context(),
+        proxy="http://proxy",
+    )
+    same = check(Given(), base)
+    assert vars(same) == vars(base)
+    other = check(
+        Given(token="other", timeout=(5, 6), deadline=7, max_attempts=8, headers={"x-team": "c"}),
+        base,
+    )
+    assert other.bearer.header() == "Bearer other"
+    assert times(other) == (5, 6, 7, 8)
+    assert other.headers == {"User-Agent": base.headers["User-Agent"], "X-Who": "b", "x-team": "c"}
+    assert base.headers["X-Team"] == "a"
+    assert (other.base_url, other.ssl_context, other.proxy) == (base.base_url, base.ssl_context, base.proxy)
+
+
+@pytest.mark.parametrize("given", [SECRET, SecretStr(SECRET), lambda: SECRET, lambda: SecretStr(SECRET)])
+def test_a_token_is_given_in_four_ways(given: Any) -> None:
+    assert checked(token=given).bearer.header() == f"Bearer {SECRET}"
+
+
+def test_a_token_comes_from_the_argument_then_our_variable_then_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEARER_TOKEN", "third")
+    assert checked(token=None).bearer.header() == "Bearer third"
+    monkeypatch.setenv("API_KEYS_TOKEN", "second")
+    assert checked(token=None).bearer.header() == "Bearer second"
+    assert checked(token="first").bearer.header() == "Bearer first"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "authorization"),
+    [
+        ("http://proxy:3128", "http://proxy:3128", None),
+        ("https://proxy/path?query", "https://proxy", None),
+        ("http://us%20er:p%40ss@proxy", "http://proxy", "Basic dXMgZXI6cEBzcw=="),
+    ],
+)
+def test_a_proxy_is_its_url_and_a_header(proxy: str, url: str, authorization: str | None) -> None:
+    found = checked(proxy=proxy).proxy
+    assert found
+    assert found.url == url
+    assert found.headers.get("Proxy-Authorization") == authorization
+    assert "us" not in repr(found.headers)
+
+
+def test_a_proxy_comes_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def url(**options: Any) -> str | None:
+        proxy = checked(**options).proxy
+        return proxy and proxy.url
+
+    assert url() is None
+    monkeypatch.setenv("HTTP_PROXY", "http://for-http")
+    assert url() is None
+    assert url(base_url="http://example.com", allow_http=True) == "http://for-http"
+    monkeypatch.setenv("ALL_PROXY", "http://for-all")
+    assert url() == "http://for-all"
+    monkeypatch.setenv("HTTPS_PROXY", "http://for-https")
+    assert url() == "http://for-https"
+    assert url(proxy="http://argument") == "http://argument"
+    assert url(proxy="") is None
+    monkeypatch.setenv("NO_PROXY", "example.com:8443")
+    assert url() == "http://for-https"
+    assert url(base_url="https://example.com:8443") is None
+    assert url(base_url="https://example.com:8443", proxy="http://argument") == "http://argument"
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    assert url() is None
+
+
+def test_loopback_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert checked(f"https://{host}", proxy="http://proxy").proxy is None
+        assert checked(f"https://{host}").proxy is None
+
+
+def test_no_holder_of_a_secret_shows_it() -> None:
+    given = Given("https://example.com", SECRET, headers={"X-Key": SECRET}, proxy=f"http://user:{SECRET}@proxy")
+    settings = check(given)
+    for holder in (given, settings, settings.bearer, settings.headers, settings.proxy):
+        for text in (repr(holder), str(holder), f"{holder}"):
+            assert SECRET not in text
