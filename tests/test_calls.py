@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -114,3 +116,26 @@ def test_each_operation_reads_its_own_answer() -> None:
         assert read(call, RECORD).id == KEY_ID
         assert isinstance(read(call, {**RECORD, "id": OTHER_ID}), Undecodable)
     assert calls.deactivate(KEY_ID).operation.decode(Answer(204), KEY_ID) is None
+
+
+@pytest.mark.parametrize("lost", ["is_active", "id"])
+def test_no_line_of_ours_shows_the_secret_of_an_answer_that_does_not_decode(lost: str) -> None:
+    body = {**RECORD, "key": "s3cret"}
+    del body[lost]
+    answer = Answer(200, json.dumps(body).encode())
+    call = Calls(check(Given("http://localhost", "token"))).create(UNSET, UNSET)
+    shown: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if "api_keys_client" in frame.f_code.co_filename:
+            shown.append(str(frame.f_locals))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call.operation.decode(answer, None)
+    finally:
+        sys.settrace(before)
+    assert shown
+    assert [text for text in shown if "s3cret" in text] == []
