@@ -82,8 +82,35 @@ _HOME = {
     "key_id_from_secret": "_arguments",
 }
 
-
-__all__ = [*_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+# Spelled out, because type checkers read nothing else.
+__all__ = [
+    "ApiConnectionError",
+    "ApiKeyResponse",
+    "ApiKeysClient",
+    "ApiKeysError",
+    "ApiTimeoutError",
+    "AsyncApiKeysClient",
+    "AsyncRotation",
+    "AuthenticationError",
+    "ConfigurationError",
+    "CreatedKey",
+    "Deactivation",
+    "InvalidRequestError",
+    "KeyLimitReachedError",
+    "KeyNotFoundError",
+    "NotStored",
+    "Outcome",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "Role",
+    "Rotation",
+    "RotationError",
+    "ServerError",
+    "UNSET",
+    "UnexpectedResponseError",
+    "key_id_from_secret",
+]
 
 
 def __getattr__(name: str) -> object:

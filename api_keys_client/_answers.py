@@ -14,7 +14,8 @@ def begun(status: int, headers: Mapping[str, str], *, authorization: str, receiv
     """An answer whose headers are there; its body is still to be read."""
     answer = Answer(status)
     if status < 300:
-        if headers.get("Content-Encoding", "identity").lower() != "identity":
+        codings = headers.get("Content-Encoding", "").lower().split(",")
+        if not {coding.strip() for coding in codings} <= {"", "identity"}:
             answer.problem = "compressed, which was not asked for"
     else:
         answer.retry_after = headers.get("Retry-After")

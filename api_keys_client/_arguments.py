@@ -6,8 +6,10 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable
 from enum import Enum
+from functools import partial
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Final, Literal, TypeAlias
 
 from pydantic import SecretStr
@@ -55,8 +57,9 @@ def key_id_from_secret(secret: str | SecretStr) -> str | None:
     """
     text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     try:
-        decoded = base64.b64decode(text, validate=True).decode("ascii")
-    except (binascii.Error, ValueError, TypeError):
+        # A file that has it may end with a line end.
+        decoded = base64.b64decode(text.strip(), validate=True).decode("ascii")
+    except (binascii.Error, ValueError, TypeError, AttributeError):
         return None
     key_id, colon, rest = decoded.partition(":")
     return uuid_in(key_id) if colon and rest else None
@@ -73,6 +76,29 @@ def uuid_in(value: object) -> str | None:
         return str(value)
     # uuid.UUID would also take braces, URNs, missing dashes and digits of other scripts, and takes longer.
     return value.lower() if isinstance(value, str) and _UUID.fullmatch(value) else None
+
+
+def checked_function(function: object) -> object:
+    """What a `functools.partial` of a user's function calls in the end: only that shows what kind it is."""
+    while isinstance(function, partial):
+        function = function.func
+    if not callable(function):
+        raise refused(f"store= and verify= are functions that take the new key, not {type(function).__name__}.")
+    if isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise refused("store= and verify= are functions that do their work when called; this one is a generator.")
+    return function
+
+
+def checked_result(result: object) -> object:
+    """What a user's function gave, if it is no work that is still to be done: taken for done, that would be lost.
+
+    Raises:
+        TypeError: it is. No NotStored, because something may have been written before it was given.
+    """
+    if isinstance(result, (Awaitable, Generator, AsyncGenerator)) or hasattr(result, "add_done_callback"):
+        given = type(result).__name__
+        raise TypeError(f"store= and verify= do their work when they are called; this one gave a {given}")
+    return result
 
 
 def checked_description(description: object) -> str | None:

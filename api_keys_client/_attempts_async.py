@@ -7,7 +7,16 @@ from typing import TypeVar
 
 from api_keys_client._calls import Call, Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse
-from api_keys_client._outcome import Again, Deactivation, Done, judge, still_active, unconfirmed
+from api_keys_client._outcome import (
+    Again,
+    Deactivation,
+    Done,
+    judge,
+    note,
+    still_active,
+    unconfirmed,
+    without_token,
+)
 from api_keys_client._transport_async import Transport
 from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 from api_keys_client.rotation import UNDO_WAITS, Undo, bears
@@ -54,9 +63,7 @@ class Attempts:
                 came = await transport.send(call, settings=settings, remaining=remaining)
             except ConfigurationError as error:
                 # The caller's function gave no token: what goes on after a failure has to hear of it too.
-                if worst is not None:
-                    error.outcome, error.next_step = worst, "Correct the setting."
-                return error
+                return without_token(call, error, attempts=attempt - 1, elapsed=started - began, worst=worst)
             ended = transport.now()
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug(
@@ -89,15 +96,16 @@ class Attempts:
         verdict = await self.settle(self.calls.deactivate(key_id), began)
         if isinstance(verdict, ApiKeysError):
             return verdict
-        record = verdict.value
+        record, attempts = verdict.value, verdict.attempts
         if record is None:
             confirmation = await self.settle(self.calls.get(key_id), began)
             if isinstance(confirmation, ApiKeysError):
-                return unconfirmed(confirmation)
+                return unconfirmed(confirmation, attempts=verdict.attempts)
             record = confirmation.value
+            attempts += confirmation.attempts
         if record.is_active:
-            return still_active(record, elapsed=self.transport.now() - began)
-        return Done(record)
+            return still_active(record, attempts=attempts, elapsed=self.transport.now() - began)
+        return Done(record, attempts)
 
     async def end(self, key_id: str) -> ApiKeyResponse:
         """The same; the error is raised."""
@@ -115,17 +123,15 @@ class Attempts:
 
     async def create_or_undo(self, call: Call[CreatedKey], nonce: str) -> CreatedKey:
         """Creates a key that bears a nonce; where it may have been made without our having its secret, undoes that."""
-        settled = False
         try:
             verdict = await self.settle(call)
-            settled = True
-        finally:
-            if not settled:
-                await self.transport.finish(self.undo(nonce))
+        except BaseException as interruption:
+            note(interruption, await self.transport.finish(self.undo, nonce))
+            raise
         if isinstance(verdict, Done):
             return verdict.value
         if verdict.outcome in (Outcome.UNKNOWN, Outcome.APPLIED):
-            undo = await self.undo(nonce)
+            undo = await self.transport.finish(self.undo, nonce, verdict.key_id)
             verdict.args = (f"{verdict.args[0]} {undo}",)
             verdict.next_step = undo.next_step
         raise verdict

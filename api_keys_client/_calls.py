@@ -113,8 +113,6 @@ class Calls:
         api: Any = APIKeysApi(ApiClient(configuration(settings)))
         id_example = str(uuid.UUID(int=0))
         path_start = len(str(settings.base_url))
-        # What is sent begins at the base URL's own path.
-        target_start = path_start - len(settings.base_url.prefix)
 
         def operation(
             name: str,
@@ -132,7 +130,8 @@ class Calls:
                 name=name,
                 method=method,
                 path=url[path_start:].replace(id_example, "{api_key_id}"),
-                target=url[target_start:].replace(id_example, ""),
+                # Not in the prefix, which may hold the same id: that of a default tenant, say.
+                target=settings.base_url.prefix + url[path_start:].replace(id_example, ""),
                 headers=SecretHeaders({**headers, **settings.headers}),
                 decode=decode,
                 replayable=replayable,
@@ -188,8 +187,8 @@ def configuration(settings: Settings) -> Configuration:
     """The generated client's settings, without the token: that is asked for on each call."""
     made = Configuration(host=str(settings.base_url), no_proxy="")
     # Assigned, not passed: for what is None the constructor looks at the environment.
-    made.proxy = settings.proxy and settings.proxy.url
-    made.proxy_headers = settings.proxy and settings.proxy.headers
+    made.proxy = settings.proxy.url if settings.proxy else None
+    made.proxy_headers = settings.proxy.headers if settings.proxy else None
     return made
 
 
@@ -221,7 +220,8 @@ def _decode_created(answer: Answer, _: str | None) -> CreatedKey | Undecodable:
     except ValidationError as error:
         problem = _described(error)
     else:
-        return created
+        # Without a UUID nobody could get or deactivate it.
+        return created if uuid_in(created.id) else Undecodable("id: no UUID")
     try:
         key_id = uuid_in(_Identified.model_validate_json(answer.body).id)
     except ValidationError:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from typing_extensions import Self
 
-from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
+from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, checked_description, refused
 from api_keys_client._attempts_async import Attempts
 from api_keys_client._calls import Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
@@ -95,6 +95,8 @@ class AsyncApiKeysClient(Access):
         given = Given(None, token, timeout, deadline, max_attempts, headers)
         del token, headers
         view = object.__new__(type(self))
+        # What a subclass keeps goes along.
+        vars(view).update(vars(self))
         mine = self._attempts
         settings = check(given, mine.settings)
         view._attempts = Attempts(mine.transport, settings, Calls(settings) if given.headers else mine.calls)
@@ -194,6 +196,7 @@ class AsyncApiKeysClient(Access):
         Args:
             key_ids: the ids; all are checked before the first is sent.
             done: told of each outcome as it comes, so that an interrupted caller knows.
+            bound: how many calls are under way at once.
 
         Returns:
             One `Deactivation` per id, in order: its record, or its error.
@@ -201,8 +204,10 @@ class AsyncApiKeysClient(Access):
         Raises:
             InvalidRequestError: an id is no UUID; nothing was sent.
         """
-        if isinstance(key_ids, (str, bytes)):
-            raise refused("Many ids are a list of ids: this is a single string.")
+        if isinstance(key_ids, (str, bytes)) or not isinstance(key_ids, Iterable):
+            raise refused(f"Many ids are a list of ids: this is {type(key_ids).__name__}.")
+        if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
+            raise refused("bound= is a whole number from 1 on.")
         canonical = [canonical_id(key_id) for key_id in key_ids]
         return await self._attempts.transport.fan_out(self._attempts.deactivation, canonical, bound=bound, done=done)
 
@@ -218,11 +223,12 @@ class AsyncApiKeysClient(Access):
         """
         attempts = self._attempts
         nonce = attempts.transport.nonce()
-        created = await attempts.create_or_undo(attempts.calls.create(temporary_mark(description, nonce), roles), nonce)
+        marked = temporary_mark(checked_description(description), nonce)
+        created = await attempts.create_or_undo(attempts.calls.create(marked, roles), nonce)
         try:
             yield created
         finally:
-            await attempts.transport.finish(self.deactivate(created.id))
+            await attempts.transport.finish(attempts.end, created.id)
 
     async def rotate(
         self,

@@ -28,14 +28,31 @@ _DAY = 86_400.0
 class Attempt:
     """What one attempt needs to tell its connection, and to know of it."""
 
-    __slots__ = ("closed", "connection", "fresh", "sent", "until")
+    __slots__ = ("authorization", "closed", "connection", "fresh", "late", "sent", "until")
 
     def __init__(self, fresh: bool, closed: threading.Event, until: float) -> None:
+        self.authorization = ""
         self.fresh = fresh
         self.closed = closed
         self.until = until
         self.sent = False
+        self.late = False
         self.connection: HTTPConnection | None = None
+
+    def end_late(self) -> None:
+        """Ends it because its time is up."""
+        self.late = True
+        self.cut()
+
+    def cut(self) -> None:
+        """Ends what it waits for."""
+        sock = self.connection and self.connection.sock
+        if sock:
+            try:
+                # The plain socket's: a TLS one would take its session from under the reading thread.
+                socket.socket.shutdown(plain(sock), socket.SHUT_RDWR)
+            except OSError:
+                return
 
 
 class _Current(threading.local):
@@ -118,8 +135,10 @@ class _Watched(HTTPConnection):
 
     def connect(self) -> None:
         attempt = current.attempt
-        if attempt and attempt.closed.is_set():
-            raise ConnectionAbortedError
+        if attempt:
+            attempt.connection = self
+            if attempt.closed.is_set():
+                raise ConnectionAbortedError
         self._answer_by = self._due(time.monotonic())
         super().connect()
 

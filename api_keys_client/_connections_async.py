@@ -8,6 +8,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
+from functools import lru_cache
 from types import AsyncGeneratorType
 from typing import Any, cast
 
@@ -18,6 +19,9 @@ from api_keys_client._calls import Answer
 POOL_SIZE = 20
 FRESH_FOR = 1.0
 """Seconds for which an idle connection is used again: the engine closes its own after about two."""
+
+HEADER_MOST = 65_536
+"""Bytes of one line of an answer's head."""
 
 PAUSE = 0.05
 """Seconds without a call after which a held-up event loop is given the time to see which connections have ended."""
@@ -33,6 +37,7 @@ class Attempt:
         "_cancellations",
         "_task",
         "answer_timeout",
+        "authorization",
         "connections",
         "due",
         "ended",
@@ -42,6 +47,7 @@ class Attempt:
     )
 
     def __init__(self, connections: Connections, remaining: float, answer_timeout: float) -> None:
+        self.authorization = ""
         self.connections = connections
         self.answer_timeout = answer_timeout
         self.due = connections.loop.time() + remaining
@@ -114,6 +120,9 @@ class Connections:
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
             auto_decompress=False,
+            # As much as http.client takes: with less a created key would be lost for a long header of a proxy's.
+            max_line_size=HEADER_MOST,
+            max_field_size=HEADER_MOST,
             trust_env=False,
             timeout=connect_within(connect_timeout),
         )
@@ -204,6 +213,7 @@ class Connections:
         self._closer = self.loop.create_task(self.close())
 
 
+@lru_cache(maxsize=32)
 def connect_within(seconds: float) -> aiohttp.ClientTimeout:
     """To resolve the name, to connect, and for TLS and a proxy's tunnel, together."""
     return aiohttp.ClientTimeout(total=None, connect=seconds)

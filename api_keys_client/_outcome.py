@@ -6,6 +6,7 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
@@ -44,12 +45,13 @@ _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.
 
 
 class Done(Generic[T]):
-    """The call has its value."""
+    """The call has its value, after so many attempts."""
 
-    __slots__ = ("value",)
+    __slots__ = ("attempts", "value")
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, value: T, attempts: int) -> None:
         self.value = value
+        self.attempts = attempts
 
 
 class Again(NamedTuple):
@@ -103,7 +105,7 @@ def judge(
     elif 200 <= came.status < 300:
         value = Undecodable(came.problem) if came.problem else call.operation.decode(came, call.key_id)
         if not isinstance(value, Undecodable):
-            return Done(value)
+            return Done(value, attempt)
         finding = _undecodable(came, value)
     else:
         finding = _refusal(call, came)
@@ -118,21 +120,41 @@ def judge(
     return _error(call, finding, attempt=attempt, elapsed=elapsed, outcome=outcome)
 
 
-def unconfirmed(failure: ApiKeysError) -> ApiKeysError:
-    """The error of a deactivation that was done, but whose reading back failed."""
+def without_token(
+    call: Call[Any], error: ApiKeysError, *, attempts: int, elapsed: float, worst: Outcome | None
+) -> ApiKeysError:
+    """The error of the caller's function that gave no token, with what the attempts before it mean for the call."""
+    error.attempts, error.elapsed, error.key_id = attempts, elapsed, call.key_id
+    if attempts:
+        error.outcome, error.next_step = worst, "Correct the setting."
+        meaning = _meaning(call.operation.name, worst)
+        error.args = (f"{call.operation.name}: {error.args[0]} {meaning}".rstrip(),)
+    return error
+
+
+def note(interruption: BaseException, meaning: object) -> None:
+    """Says on an interruption that goes on what it means for the caller's keys, where Python can."""
+    if sys.version_info >= (3, 11):
+        interruption.add_note(str(meaning))
+
+
+def unconfirmed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
+    """The error of a deactivation that was done in so many attempts, but whose reading back failed."""
     what = f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}"
     fields = {
         **vars(failure),
+        "attempts": attempts + failure.attempts,
         "outcome": Outcome.APPLIED,
         "next_step": "Get the key to see that it is inactive.",
     }
     return type(failure)(what, **fields)
 
 
-def still_active(record: ApiKeyResponse, *, elapsed: float) -> ApiKeysError:
+def still_active(record: ApiKeyResponse, *, attempts: int, elapsed: float) -> ApiKeysError:
     """The error of a deactivation that was answered as done, while the record says that the key is active."""
     return UnexpectedResponseError(
         f"The server answered that key {record.id} is deactivated, but its record says that it is active.",
+        attempts=attempts,
         elapsed=elapsed,
         outcome=Outcome.UNKNOWN,
         key_id=record.id,
@@ -183,7 +205,7 @@ def _refusal(call: Call[Any], answer: Answer) -> _Finding:
         error = KeyNotFoundError
         fields["key_id"] = call.key_id
     elif status in (400, 422):
-        error = KeyLimitReachedError if detail == _LIMIT_REACHED else InvalidRequestError
+        error = KeyLimitReachedError if (detail or "").startswith(_LIMIT_REACHED) else InvalidRequestError
     elif status == 407:
         fields["next_step"] = "Give the proxy what it asks for, as user:password@ in its URL."
     elif status == 429:
@@ -208,7 +230,7 @@ def _error(
         kind = OutcomeUnknownError
         fields = {"status": fields.get("status"), "detail": fields.get("detail"), "reason": finding.what}
     name = operation.name if call.key_id is None else f"{operation.name} {call.key_id}"
-    tried = f" after {attempt} attempts in {elapsed:.1f} s" if attempt > 1 else ""
+    tried = f" (after {attempt} attempts in {elapsed:.1f} s)" if attempt > 1 else ""
     return kind(
         f"{name}: {finding.what}{tried}. {_meaning(operation.name, outcome)}".rstrip(),
         attempts=attempt,

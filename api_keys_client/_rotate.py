@@ -6,15 +6,14 @@ The steps, and what a cut at each leaves, are in docs/guides/rotation.md.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from typing import Literal, TypeAlias
 
 from api_keys_client._arguments import checked_description, checked_roles, refused
 from api_keys_client._attempts import Attempts
 from api_keys_client._calls import CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
+from api_keys_client._outcome import note
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
 from api_keys_client.rotation import leftovers_of, replacement_mark
 
@@ -46,10 +45,14 @@ class Rotation:
             RotationError: some are still active; `leftovers` and the text name them. Calling again goes on.
         """
         failed: dict[str, ApiKeysError] = {}
-        for key_id in self._ending:
-            verdict = self._attempts.deactivate(key_id)
-            if isinstance(verdict, ApiKeysError):
-                failed[key_id] = verdict
+        try:
+            for key_id in self._ending:
+                verdict = self._attempts.deactivate(key_id)
+                if isinstance(verdict, ApiKeysError):
+                    failed[key_id] = verdict
+        except BaseException as interruption:
+            note(interruption, f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active.")
+            raise
         self._ending = [*failed]
         if failed:
             raise RotationError(
@@ -79,7 +82,7 @@ def rotate(
     if leftovers not in ("refuse", "deactivate", "keep"):
         raise refused('leftovers= is "refuse", "deactivate" or "keep".')
     for function in (store, *([] if verify is None else [verify])):
-        attempts.transport.check_callable(_innermost(function))
+        attempts.transport.check_callable(function)
     given_roles = checked_roles(roles)
     given_description = checked_description(description)
 
@@ -107,13 +110,6 @@ def rotate(
     if not keep_old:
         rotation.finish()
     return rotation
-
-
-def _innermost(function: object) -> object:
-    """What a `functools.partial` calls in the end: only that shows whether it is async."""
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, list[ApiKeyResponse]]:
@@ -175,11 +171,10 @@ def _replace(
     except Exception as error:
         cause = error
     except BaseException as interruption:
-        note = f"Keys {old.id} and {new.id} are both active: nobody knows which is stored."
         if stage == "verify":
-            note = str(transport.finish(attempts.undo(nonce, new.id)))
-        if sys.version_info >= (3, 11):
-            interruption.add_note(note)
+            note(interruption, transport.finish(attempts.undo, nonce, new.id))
+        else:
+            note(interruption, f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
         raise
     if stage == "store" and not isinstance(cause, NotStored):
         raise RotationError(
@@ -193,7 +188,7 @@ def _replace(
             next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
         ) from cause
     why = "verify returned False" if cause is None else f"{stage} raised {type(cause).__name__}"
-    undo = transport.finish(attempts.undo(nonce, new.id))
+    undo = transport.finish(attempts.undo, nonce, new.id)
     raise RotationError(
         f"{why}, so nothing was stored. {undo} The old key {old.id} was not touched.",
         stage=stage,

@@ -6,26 +6,25 @@ with the token in their frames and contexts, along.
 
 from __future__ import annotations
 
-import io
 import os
 import random
-import socket
+import signal
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 import urllib3
 
-from api_keys_client._answers import begun, cut_off, most_of
-from api_keys_client._arguments import refused
+from api_keys_client._arguments import checked_function, checked_result, refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
-from api_keys_client._connections import Attempt, Pool, PoolTLS, current, plain
+from api_keys_client._connections import Attempt, Pool, PoolTLS, current
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import bare, interrupts, lost
 from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usual_timeout
+from api_keys_client._reading import whole_answer
 from api_keys_client.errors import ApiConnectionError, Outcome
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -33,7 +32,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 POOL_SIZE = 20
-READ_AT_ONCE = 256 * 1024
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
 
@@ -66,6 +64,8 @@ class Transport:
         forwarded = proxy is not None and base_url.scheme == "http"
         # A forward proxy is told the whole URL.
         self._target_prefix = str(base_url._replace(prefix="")) if forwarded else ""
+        # TLS inside TLS reads on until a record is whole, with the socket's timeout for each of its bytes.
+        self._needs_timer = secure_proxy and base_url.scheme == "https"
         # Last, because other threads of a forked child look at this first.
         self._process = os.getpid()
 
@@ -101,21 +101,26 @@ class Transport:
             ConfigurationError: the function that gives the token gave none that can be sent.
         """
         operation = call.operation
-        headers = SecretHeaders(operation.headers)
-        headers["Authorization"] = settings.bearer.header()
         if self._closed.is_set():
             return _closed_before
         if os.getpid() != self._process:
             self._disown()
-        previous = current.attempt
-        attempt = current.attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
+        attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
+        # In no local: some tools look into what a dict in one holds, whatever its repr.
+        attempt.authorization = settings.bearer.header()
+        previous, current.attempt = current.attempt, attempt
         self._in_flight.add(attempt)
+        timer = None
+        if self._needs_timer:
+            within = min(remaining, settings.connect_timeout + settings.answer_timeout)
+            timer = threading.Timer(within, attempt.end_late)
+            timer.start()
         try:
             response = self._pool.urlopen(
                 operation.method,
                 self._target_prefix + call.target,
                 body=call.body,
-                headers=headers,
+                headers=SecretHeaders(operation.headers, Authorization=attempt.authorization),
                 retries=NO_RETRIES,
                 redirect=False,
                 assert_same_host=False,
@@ -124,12 +129,14 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
-            return _answer(response, headers)
+            return whole_answer(response, attempt)
         except BaseException as error:
             if interrupts(error):
                 raise bare(error) from None
-            failure = lost(error, sent=attempt.sent, timeouts=_TIMEOUTS)
+            failure = lost(TimeoutError() if attempt.late else error, sent=attempt.sent, timeouts=_TIMEOUTS)
         finally:
+            if timer:
+                timer.cancel()
             self._in_flight.discard(attempt)
             current.attempt = previous
         if self._closed.is_set():
@@ -151,13 +158,7 @@ class Transport:
         self._manager.clear()
         in_flight = list(self._in_flight)
         for attempt in in_flight:
-            sock = attempt.connection and attempt.connection.sock
-            if sock:
-                try:
-                    # The plain socket's: a TLS one would take its session from under the reading thread.
-                    socket.socket.shutdown(plain(sock), socket.SHUT_RDWR)
-                except OSError:
-                    continue
+            attempt.cut()
         if connections:
             # Those that wait for a connection get one each, and then see that the client is closed.
             connections.maxsize = 0
@@ -183,28 +184,36 @@ class Transport:
         return APIKeysApi(client)
 
     @staticmethod
-    def finish(value: Result) -> Result:
-        """Where the async twin shields what must be finished although it is being cancelled."""
-        return value
+    def finish(work: Callable[..., Result], *arguments: Any) -> Result:
+        """Finishes a clean-up although it is being interrupted, however often."""
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(handler):
+            # Ctrl-C interrupts the main thread alone, and that only where somebody handles it.
+            return work(*arguments)
+        presses: list[int] = []
+        signal.signal(signal.SIGINT, lambda number, _: presses.append(number))
+        try:
+            result = work(*arguments)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        if presses:
+            handler(signal.SIGINT, None)
+        return result
 
     @staticmethod
     def check_callable(function: object) -> None:
         """Refuses what is no function, or an async one: un-awaited, it would count as done."""
-        if not callable(function):
-            raise refused(f"store= and verify= are functions that take the new key, not {type(function).__name__}.")
-        if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
+        called = checked_function(function)
+        if iscoroutinefunction(called) or iscoroutinefunction(type(called).__call__):
             raise refused("store= and verify= of the sync client are plain functions; this one is async.")
 
     @staticmethod
     def ask(function: Callable[[Item], object], item: Item) -> object:
         """Calls a function of the user's."""
         result = function(item)
-        if isinstance(result, Awaitable):
-            if isinstance(result, Coroutine):
-                result.close()
-            # No NotStored: it may have written before it gave what was to be awaited.
-            raise TypeError("store= and verify= of the sync client are plain functions; this one gave an awaitable")
-        return result
+        if isinstance(result, Coroutine):
+            result.close()
+        return checked_result(result)
 
     @staticmethod
     def fan_out(
@@ -241,45 +250,3 @@ class Transport:
 
 
 _closed_before = Lost(False, "closed", "the client is closed")
-
-
-def _answer(response: urllib3.BaseHTTPResponse, headers: SecretHeaders) -> Answer | Lost:
-    """The whole answer, within bounds; its connection goes back to the pool, or is closed."""
-    status = response.status
-    got = response.headers
-    if status < 200:
-        # The true answer would follow on the same connection and be taken for the next call's.
-        response.close()
-        response.release_conn()
-        return Lost(True, "connection", f"the server answered {status} and no more")
-    # The clock is asked for where a Retry-After may count from it.
-    received_at = 0.0 if status < 300 else time.time()
-    answer = begun(status, got, authorization=headers["Authorization"], received_at=received_at)
-    whole = False
-    try:
-        whole = _read(response, answer)
-    except Exception as error:
-        # Of a refusal, the status alone says enough.
-        if status < 300 or interrupts(error):
-            raise
-    finally:
-        # Of a whole answer the connection is back in the pool already.
-        if not whole:
-            response.close()
-            response.release_conn()
-    return answer if whole else cut_off(answer)
-
-
-def _read(response: urllib3.BaseHTTPResponse, answer: Answer) -> bool:
-    """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
-    most = most_of(answer)
-    # In pieces: of one read, http.client keeps each chunk as an object, however short.
-    answer.body = response.read(min(READ_AT_ONCE, most + 1), decode_content=False)
-    if response.closed:
-        return len(answer.body) <= most
-    body = io.BytesIO()
-    body.write(answer.body)
-    while not response.closed and body.tell() <= most:
-        body.write(response.read(min(READ_AT_ONCE, most + 1 - body.tell()), decode_content=False))
-    answer.body = body.getvalue()
-    return response.closed and len(answer.body) <= most

@@ -23,7 +23,7 @@ except ImportError as error:
 from yarl import URL
 
 from api_keys_client._answers import begun, cut_off, most_of
-from api_keys_client._arguments import refused
+from api_keys_client._arguments import checked_function, checked_result
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
 from api_keys_client._failures import bare, interrupts, lost
@@ -82,31 +82,29 @@ class Transport:
                 the event loop of the first call.
         """
         operation = call.operation
-        headers = SecretHeaders(operation.headers)
-        headers["Authorization"] = settings.bearer.header()
-        headers["Accept-Encoding"] = "identity"
-        headers.update(self._forward_headers)
         if self._closed:
             return Lost(False, "closed", "the client is closed")
         loop = _running_loop()
         opened = self._opened or await self._open(loop)
         if loop is not opened.loop:
             raise _wrong("This client belongs to the event loop of its first call; make one for each loop.")
-        options = self._proxy_options
-        if settings.connect_timeout != self._settings.connect_timeout:
-            options = {**options, "timeout": connect_within(settings.connect_timeout)}
         attempt = Attempt(opened, remaining, settings.answer_timeout)
         try:
+            # In no local: some tools look into what a dict in one holds, whatever its repr.
+            attempt.authorization = settings.bearer.header()
             await opened.enter(attempt)
             response = await opened.session.request(
                 operation.method,
                 URL(self._origin + call.target, encoded=True),
                 data=call.body,
-                headers=headers,
+                headers=self._headers(operation.headers, attempt),
                 allow_redirects=False,
-                **options,
+                timeout=connect_within(settings.connect_timeout),
+                **self._proxy_options,
             )
-            return await _answer(response, headers, attempt)
+            return await _answer(response, attempt)
+        except ConfigurationError:
+            raise
         except BaseException as error:
             late = attempt.was_ended() and isinstance(error, asyncio.CancelledError)
             if not late and interrupts(error):
@@ -120,6 +118,10 @@ class Transport:
         if self._closed:
             return Lost(failure.sent, "closed", "the client was closed while the call was in flight")
         return failure
+
+    def _headers(self, headers: SecretHeaders, attempt: Attempt) -> SecretHeaders:
+        more = {"Authorization": attempt.authorization, "Accept-Encoding": "identity"}
+        return SecretHeaders({**headers, **more, **self._forward_headers})
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> Connections:
         opened = self._opened = Connections(loop, self._ssl, self._settings.connect_timeout)
@@ -143,9 +145,9 @@ class Transport:
             opened.loop.call_soon_threadsafe(opened.close_soon)
 
     @staticmethod
-    async def finish(work: Coroutine[Any, Any, Result]) -> Result:
-        """Finishes a clean-up although the task is being cancelled, however often."""
-        task = asyncio.ensure_future(work)
+    async def finish(work: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any) -> Result:
+        """Finishes a clean-up although it is being interrupted, however often."""
+        task = asyncio.ensure_future(work(*arguments))
         cancelled: asyncio.CancelledError | None = None
         while not task.done():
             try:
@@ -198,15 +200,14 @@ class Transport:
 
     @staticmethod
     def check_callable(function: object) -> None:
-        """Refuses what is no function."""
-        if not callable(function):
-            raise refused(f"store= and verify= are functions that take the new key, not {type(function).__name__}.")
+        """Refuses what is no function, or one whose work nobody would do."""
+        checked_function(function)
 
     @staticmethod
     async def ask(function: Callable[[Item], object], item: Item) -> object:
         """Calls a function of the user's, plain or async."""
         result = function(item)
-        return await result if isinstance(result, Awaitable) else result
+        return checked_result(await result if isinstance(result, Awaitable) else result)
 
 
 class Access:
@@ -248,14 +249,14 @@ async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Resu
                 done(result)
 
 
-async def _answer(response: aiohttp.ClientResponse, headers: SecretHeaders, attempt: Attempt) -> Answer | Lost:
+async def _answer(response: aiohttp.ClientResponse, attempt: Attempt) -> Answer | Lost:
     """The whole answer, within bounds; its connection goes back to the pool, or is closed."""
     status = response.status
     if status < 200:
         response.close()
         return Lost(True, "connection", f"the server answered {status} and no more")
     received_at = 0.0 if status < 300 else time.time()
-    answer = begun(status, response.headers, authorization=headers["Authorization"], received_at=received_at)
+    answer = begun(status, response.headers, authorization=attempt.authorization, received_at=received_at)
     if status >= 300:
         attempt.refusal = answer
     whole = False

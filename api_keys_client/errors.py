@@ -67,7 +67,7 @@ class ApiKeysError(Exception):
     Attributes:
         status: HTTP status (int) of the last answer; None if there was none.
         detail: the server's own words (str, at most 1,000 characters); None if it gave none.
-        attempts: requests tried (int); 0 if the call was refused before the first.
+        attempts: requests tried (int), those of reading back included; 0 if the call was refused before the first.
         elapsed: seconds (float) from the start of the call.
         retryable: whether the same call may succeed later without changing anything else.
         outcome: what became of a call that changes something; None for one that only reads.
@@ -106,7 +106,7 @@ class ApiKeysError(Exception):
 
 
 class ConfigurationError(ApiKeysError, ValueError):
-    """A setting of the client is missing or wrong. Nothing was sent."""
+    """A setting of the client is missing or wrong. Nothing was sent, but by attempts before the token was gone."""
 
 
 class ApiConnectionError(ApiKeysError):

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from api_keys_client._arguments import refused
 from api_keys_client._calls import CreatedKey
+from api_keys_client._failures import bare
 from api_keys_client.errors import NotStored
 
 __all__ = ["CommandFailed", "command", "env_file", "file"]
@@ -168,8 +169,8 @@ def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
         problem = str(error)
     finally:
         if beside is not None:
-            # That it is still there shows that it was not renamed; if it isn't, this raises.
-            os.unlink(beside)
+            # An interrupt may have come right after the rename.
+            Path(beside).unlink(missing_ok=True)
     if problem is not None:
         raise NotStored(f"{target}: {problem}")
     if os.name == "posix":
@@ -220,6 +221,9 @@ def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
             process.communicate(secret.get_secret_value().encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
             problem = f"was ended after {timeout:g} seconds"
+        except BaseException as interruption:
+            # The frames below hold what is written.
+            raise bare(interruption) from None
         finally:
             if process.poll() is None:
                 process.kill()

@@ -69,6 +69,17 @@ def test_a_2xx_that_does_not_decode_is_final(connect: Connect, operation: str, a
         OPERATIONS[operation](client)
 
 
+@pytest.mark.parametrize("coding", ["", "identity", "Identity, identity"])
+def test_an_answer_that_is_not_compressed_may_say_so(connect: Connect, coding: str) -> None:
+    with Server(answer(200, GOOD["create"], f"Content-Encoding: {coding}")) as server:
+        assert connect(server.url, token="token").create().key
+
+
+def test_a_long_header_loses_no_key(connect: Connect) -> None:
+    with Server(answer(200, GOOD["create"], f"Content-Security-Policy: {'a' * 60_000}")) as server:
+        assert connect(server.url, token="token").create().key
+
+
 def test_a_compressed_answer_is_called_one(connect: Connect) -> None:
     with Server(WRONG["compressed"]) as server:
         assert "compressed, which was not asked for" in str(failure(connect(server.url, token="token"), "create"))

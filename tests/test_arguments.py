@@ -20,6 +20,7 @@ def test_the_id_inside_a_secret(client: ApiKeysClient) -> None:
     created = client.create()
     assert key_id_from_secret(created.key) == key_id_from_secret(created.key.get_secret_value()) == created.id
     assert key_id_from_secret(SecretStr(encoded(f"{KEY_ID.upper()}:x"))) == KEY_ID
+    assert key_id_from_secret(f"{created.key.get_secret_value()}\n") == created.id
 
 
 @pytest.mark.parametrize(

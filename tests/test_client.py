@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import sys
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +22,7 @@ from api_keys_client import (
     ApiKeysError,
     ApiTimeoutError,
     AuthenticationError,
+    ConfigurationError,
     Deactivation,
     InvalidRequestError,
     KeyLimitReachedError,
@@ -30,6 +35,7 @@ from api_keys_client import (
     UnexpectedResponseError,
     key_id_from_secret,
 )
+from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Sandbox
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -94,7 +100,7 @@ def test_unknown_fields_and_roles_are_read(httpserver: HTTPServer, connect: Conn
     assert connect(httpserver.url_for(""), token="token").get(UNKNOWN_ID).roles == ["NEW"]
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "/engine", "/team/engine/"])
+@pytest.mark.parametrize("prefix", ["", "/", "/engine", "/team/engine/", f"/tenants/{uuid.UUID(int=0)}"])
 def test_a_base_url_may_have_a_path(httpserver: HTTPServer, connect: Connect, prefix: str) -> None:
     httpserver.expect_request(f"{prefix.rstrip('/')}/auth/api_keys/").respond_with_json([])
     assert connect(httpserver.url_for(prefix), token="token").list() == []
@@ -178,6 +184,13 @@ def test_a_bad_request_is_refused_before_anything_is_sent(
     assert sandbox.requests == []
 
 
+@pytest.mark.parametrize("bound", [0, -1, True, "8", 2.0])
+def test_a_bad_bound_is_refused(sandbox: Sandbox, client: ApiKeysClient, bound: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="bound= is a whole number from 1 on"):
+        client.deactivate_many([UNKNOWN_ID], bound=bound)
+    assert sandbox.requests == []
+
+
 def test_a_string_for_many_ids_is_refused(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with pytest.raises(InvalidRequestError):
         client.deactivate_many(UNKNOWN_ID)
@@ -244,6 +257,43 @@ def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysCl
     assert not any(key.is_active for key in sandbox.keys())
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no thread can be interrupted here")
+def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -> None:
+    """The sync client's: the async one's tests cancel a task."""
+    main = threading.get_ident()
+
+    def act(exchange: Exchange) -> Any:
+        for _ in range(3):
+            signal.pthread_kill(main, signal.SIGINT)
+            exchange.pause(0.05)
+        return exchange.answer()
+
+    engine.queue(Fault("interrupting", act), operation="deactivate")
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        with pytest.raises(KeyboardInterrupt), client.temporary_key("ci"):
+            signal.raise_signal(signal.SIGINT)
+    assert paths(engine) == ["create", "deactivate", "get"]
+    assert [key.is_active for key in engine.keys()] == [False]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+def test_ctrl_c_in_the_creation_of_a_temporary_key_says_what_was_seen(engine: Sandbox) -> None:
+    main = threading.get_ident()
+
+    def act(exchange: Exchange) -> Any:
+        exchange.answer()
+        signal.pthread_kill(main, signal.SIGINT)
+        return Fault.silence().act(exchange)
+
+    engine.queue(Fault("interrupting", act), operation="create")
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        with pytest.raises(KeyboardInterrupt) as caught, client.temporary_key("ci"):
+            pytest.fail("there is no key to work with")
+    (key,) = engine.keys()
+    assert not key.is_active
+    assert vars(caught.value)["__notes__"] == [f"Key {key.id} was made and has been deactivated."]
+
+
 @pytest.mark.parametrize("fault", [Fault.drop(committed=True), Fault.garbage(), Fault.truncated()])
 def test_a_temporary_key_that_was_cut_off_is_undone(sandbox: Sandbox, client: ApiKeysClient, fault: Fault) -> None:
     sandbox.queue(fault, operation="create")
@@ -252,6 +302,42 @@ def test_a_temporary_key_that_was_cut_off_is_undone(sandbox: Sandbox, client: Ap
     (key,) = sandbox.keys()
     assert not key.is_active
     assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_temporary_key_whose_id_is_known_is_undone_by_it(
+    sandbox: Sandbox, client: ApiKeysClient, hidden: bool
+) -> None:
+    def act(exchange: Exchange) -> Any:
+        answer = exchange.answer()
+        answer.set_data(json.dumps({**json.loads(answer.get_data()), "key": None}))
+        return answer
+
+    sandbox.queue(Fault("without its secret", act), operation="create")
+    if hidden:
+        sandbox.queue(Fault.status(503), operation="list", times=9)
+    with pytest.raises(ApiKeysError) as caught, client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    (key,) = sandbox.keys()
+    assert not key.is_active
+    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
+    assert "list" not in paths(sandbox)
+
+
+@pytest.mark.parametrize("description", [5, b"ci", UNSET, ["ci"], "c\0i"])
+def test_a_bad_description_of_a_temporary_key_is_refused(
+    sandbox: Sandbox, client: ApiKeysClient, description: Any
+) -> None:
+    with pytest.raises(InvalidRequestError), client.temporary_key(description):
+        pytest.fail("there is no key to work with")
+    assert sandbox.requests == []
+
+
+def test_a_created_key_that_nobody_could_deactivate_is_unknown(httpserver: HTTPServer, connect: Connect) -> None:
+    record = {"id": "key-17", "is_active": True, "created_at": "2026-01-02T03:04:05", "key": "secret"}
+    httpserver.expect_request("/auth/api_keys/").respond_with_json(record)
+    with pytest.raises(OutcomeUnknownError, match="id: no UUID"):
+        connect(httpserver.url_for(""), token="token").create()
 
 
 def test_a_temporary_key_that_comes_late_is_undone(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -296,6 +382,16 @@ def test_a_view_shares_the_connections_and_leaves_them_open(sandbox: Sandbox, cl
     client.close()
     with pytest.raises(ApiConnectionError, match="closed"):
         view.list()
+
+
+def test_a_view_of_a_subclass_has_what_it_keeps(engine: Sandbox) -> None:
+    class Mine(ApiKeysClient):
+        def __init__(self, url: str, token: str) -> None:
+            super().__init__(url, token=token)
+            self.team = "platform"
+
+    with Mine(engine.url, engine.token) as client:
+        assert client.with_options(max_attempts=1).team == "platform"
 
 
 def test_a_closed_client_says_so(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -397,7 +493,21 @@ def test_a_deactivation_that_cannot_be_read_back_is_applied(engine: Sandbox, con
     with pytest.raises(ServerError) as caught:
         client.deactivate(key_id)
     assert caught.value.outcome is Outcome.APPLIED
+    assert caught.value.attempts == len(paths(engine)) - 1 == 4
     assert [key.is_active for key in engine.keys()] == [False]
+
+
+def test_a_token_that_is_gone_leaves_open_what_became_of_the_key(engine: Sandbox, connect: Connect) -> None:
+    key_id = connect(engine.url, token=engine.token).create("ci").id
+    engine.queue(Fault.drop(committed=True), operation="deactivate")
+    tokens = iter([engine.token])
+    with pytest.raises(ConfigurationError, match="raised StopIteration") as caught:
+        connect(engine.url, token=lambda: next(tokens)).deactivate(key_id)
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert caught.value.attempts == 1
+    assert caught.value.elapsed > 0
+    assert caught.value.key_id == key_id
+    assert "The key may be deactivated or still active" in str(caught.value)
 
 
 def test_a_deactivation_whose_record_says_active_is_unknown(httpserver: HTTPServer, connect: Connect) -> None:

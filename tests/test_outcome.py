@@ -159,6 +159,12 @@ def test_a_retry_after_date_counts_from_the_answer() -> None:
     assert judged(READS["get"], answer(429, retry_after="Thu, 01 Jan 1970 00:00:07 GMT")).wait == 7
 
 
+def test_a_date_without_a_zone_is_utc() -> None:
+    came = answer(429, retry_after="Mon Nov 23 12:00:30 2026")
+    came.received_at = 1795435200.0
+    assert judged(READS["get"], came).wait == pytest.approx(30)
+
+
 @pytest.mark.parametrize("nonsense", ["-1", "soon", "", "1e3", "٣", "Mon, 99 Foo 2026"])
 def test_a_retry_after_that_makes_no_sense_is_a_backoff(nonsense: str) -> None:
     assert judged(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
@@ -412,7 +418,7 @@ def test_the_attempts_are_told_where_there_were_more_than_one() -> None:
     assert "after" not in str(failed(READS["list"], CLOSED))
     error = failed(READS["list"], answer(429, retry_after="61"), attempt=2, elapsed=4.51)
     assert error.elapsed == 4.51
-    told = "list: the server answered 429 Too Many Requests after 2 attempts in 4.5 s."
+    told = "list: the server answered 429 Too Many Requests (after 2 attempts in 4.5 s)."
     assert str(error) == f"{told} {error.next_step}"
 
 
@@ -428,22 +434,22 @@ def test_what_was_changed_is_told_where_something_could_be() -> None:
 
 def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
     failure = failed(READS["get"], answer(503, {"detail": "busy"}), attempt=3)
-    error = unconfirmed(failure)
+    error = unconfirmed(failure, attempts=2)
     assert type(error) is ServerError
     assert error.outcome is Outcome.APPLIED
     assert "is deactivated" in str(error)
     assert str(failure.args[0]) in str(error)
     assert "Get the key" in error.next_step
-    kept = {name: value for name, value in vars(error).items() if name not in ("outcome", "next_step")}
+    kept = {name: value for name, value in vars(error).items() if name not in ("attempts", "outcome", "next_step")}
     assert kept.items() <= vars(failure).items()
-    assert (error.status, error.detail, error.attempts, error.key_id) == (503, "busy", 3, KEY_ID)
+    assert (error.status, error.detail, error.attempts, error.key_id) == (503, "busy", 5, KEY_ID)
 
 
 def test_a_deactivation_whose_record_is_active_is_unknown() -> None:
-    error = still_active(judged(READS["get"], answer(200, RECORD)).value, elapsed=1.5)
+    error = still_active(judged(READS["get"], answer(200, RECORD)).value, attempts=2, elapsed=1.5)
     assert type(error) is UnexpectedResponseError
     assert error.outcome is Outcome.UNKNOWN
     assert error.key_id == KEY_ID
-    assert error.elapsed == 1.5
+    assert (error.attempts, error.elapsed) == (2, 1.5)
     assert KEY_ID in str(error)
     assert "deactivate it again" in error.next_step

@@ -56,6 +56,11 @@ def presenting(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
+def local(authority: trustme.CA) -> ssl.SSLContext:
+    return certificates.presenting(authority)
+
+
+@pytest.fixture(scope="module")
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return certificates.trusting(authority)
 
@@ -179,6 +184,28 @@ def test_a_tunnel_that_is_late_ends_at_the_connect_timeout(connect: Connect, ope
         error = failure(through(raw, connect, "https", timeout=(0.1, 9), max_attempts=1), operation)
     check_not_sent(error, operation, ApiTimeoutError, attempts=1)
     assert 0.1 <= error.elapsed < 0.6
+
+
+def dripping_record(peer: Peer, _: object) -> None:
+    """The beginning of a handshake, in one record that takes hours."""
+    peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    peer.sock.recv(16_384)
+    peer.drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + b"\0" * 16_000, every=0.05)
+
+
+@pytest.mark.parametrize("operation", ["create", "get"])
+def test_a_record_of_tls_inside_tls_that_drips_ends_in_time(
+    operation: str, trusting: ssl.SSLContext, local: ssl.SSLContext
+) -> None:
+    """The sync client's: asyncio reads records as they come."""
+    with Server(dripping_record, tls=local) as raw:
+        proxy = raw.url.replace("127.0.0.1", "localhost")
+        with ApiKeysClient(
+            f"https://{HOST}", token="token", proxy=proxy, ssl_context=trusting, timeout=0.3, max_attempts=1
+        ) as client:
+            error = failure(client, operation)
+    check_not_sent(error, operation, ApiTimeoutError, attempts=1)
+    assert error.elapsed < 1.2
 
 
 @each_scheme

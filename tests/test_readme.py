@@ -181,11 +181,11 @@ def test_the_proxy_comes_from_where_the_readme_says(monkeypatch: pytest.MonkeyPa
     *proxies, exempt = environment_of("proxy")
     for variable in proxies:
         scheme = "http" if variable == "HTTP_PROXY" else "https"
-        monkeypatch.setenv(variable, "no-url")
+        monkeypatch.setenv(variable, "socks5://proxy.example")
         with pytest.raises(ConfigurationError, match="proxy"):
             ApiKeysClient(f"{scheme}://engine.example", token="a-token", allow_http=True)
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("HTTPS_PROXY", "no-url")
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example")
     monkeypatch.setenv(exempt, "engine.example")
     ApiKeysClient("https://engine.example", token="a-token").close()
 

@@ -9,6 +9,7 @@ import pickle
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
 
@@ -226,6 +227,43 @@ def in_a_thread(function: Callable[..., Any]) -> Callable[..., Any]:
         return await asyncio.to_thread(function, new)
 
     return run
+
+
+async def later(_: CreatedKey) -> Any:
+    yield
+
+
+UNDONE: dict[str, Callable[[CreatedKey], Any]] = {
+    "a generator": lambda _: (item for item in [1]),
+    "an async generator": later,
+    "a future": lambda _: Future[None](),
+}
+
+
+@pytest.mark.parametrize("work", UNDONE.values(), ids=UNDONE)
+@pytest.mark.parametrize("place", ["store", "verify"])
+def test_work_that_nobody_does_counts_for_nothing(
+    sandbox: Sandbox, client: ApiKeysClient, place: str, work: Callable[[CreatedKey], Any]
+) -> None:
+    old_id = client.create("ci").id
+
+    def give(new: CreatedKey) -> Any:
+        return work(new)
+
+    verify = give if place == "verify" else None
+    error = rotation_error(lambda: client.rotate(old_id, store=give if place == "store" else store, verify=verify))
+    assert isinstance(error.__cause__, TypeError)
+    assert client.get(old_id).is_active
+
+
+def test_a_generator_function_is_refused_before_anything_is_sent(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    def generator(_: CreatedKey) -> Any:
+        yield
+
+    for function in (generator, later, partial(generator)):
+        with pytest.raises(InvalidRequestError, match="this one is a generator"):
+            client.rotate(UNKNOWN_ID, store=function)
+    assert sandbox.requests == []
 
 
 class TestRefusals:

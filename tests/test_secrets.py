@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -294,6 +294,17 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [link.__cause__, link.__context__]
 
 
+def within(value: object) -> Iterator[str]:
+    """What a tool shows that looks into mappings and sequences, whatever their repr, as Sentry does."""
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from within(item)
+    else:
+        yield repr(value)
+
+
 def assert_error_hides(error: BaseException) -> int:
     """Looks at an error, at all that is behind it, and at the locals of our frames; how many frames there were."""
     frames = 0
@@ -305,6 +316,10 @@ def assert_error_hides(error: BaseException) -> int:
             if frame.filename.startswith(OURS):
                 frames += 1
                 assert_hidden(str(frame.locals), f"{frame.name}, line {frame.lineno}, under {name}")
+        for ours in (frame for frame, _ in traceback.walk_tb(link.__traceback__)):
+            if ours.f_code.co_filename.startswith(OURS):
+                for local, value in ours.f_locals.items():
+                    assert_hidden(" ".join(within(value)), f"what is in {local} in {ours.f_code.co_name}, under {name}")
         shown = rich.traceback.Traceback.extract(type(link), link, link.__traceback__, show_locals=True)
         for shown_frame in (frame for stack in shown.stacks for frame in stack.frames):
             if shown_frame.filename.startswith(OURS):

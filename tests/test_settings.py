@@ -179,9 +179,23 @@ def test_a_bad_header_is_named(headers: dict[str, str]) -> None:
 )
 def test_a_bad_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
     assert "The proxy" in str(refusal("https://example.com", proxy=proxy))
-    if isinstance(proxy, str):
+    if isinstance(proxy, str) and "://" in proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
-        refusal("https://example.com")
+        assert "The proxy from HTTPS_PROXY or ALL_PROXY" in str(refusal("https://example.com"))
+        assert checked("https://example.com", proxy="").proxy is None
+
+
+def test_a_proxy_in_the_environment_may_come_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "us:s3cret@proxy.example:3128")
+    proxy = checked("https://example.com").proxy
+    assert proxy
+    assert proxy.url == "http://proxy.example:3128"
+    assert proxy.headers
+
+
+@pytest.mark.parametrize("value", ["false", "0", 1, None])
+def test_plain_http_takes_true_or_false(value: Any) -> None:
+    assert "allow_http= is True or False" in str(refusal("http://example.com", allow_http=value))
 
 
 def test_views_are_checked_too() -> None:
@@ -206,9 +220,23 @@ def test_a_token_function_is_asked_on_each_call_only() -> None:
 
     client = ApiKeysClient("http://127.0.0.1:1", token=token)
     assert asked == []
-    with pytest.raises(LookupError):
+    with pytest.raises(ConfigurationError, match="The function given as token= raised LookupError") as caught:
         client.list()
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert caught.value.attempts == 0
     assert asked == [1]
+
+
+def test_an_async_token_function_is_refused() -> None:
+    async def token() -> str:
+        return SECRET
+
+    class Vault:
+        async def __call__(self) -> str:
+            return SECRET
+
+    for source in (token, Vault()):
+        assert "this one is async" in str(refusal(token=source))
 
 
 def test_no_repr_or_pickle_shows_the_token() -> None:
@@ -326,7 +354,7 @@ def test_a_proxy_is_its_url_and_a_header(proxy: str, url: str, authorization: st
 def test_a_proxy_comes_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     def url(**options: Any) -> str | None:
         proxy = checked(**options).proxy
-        return proxy and proxy.url
+        return proxy.url if proxy else None
 
     assert url() is None
     monkeypatch.setenv("HTTP_PROXY", "http://for-http")

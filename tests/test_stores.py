@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -283,6 +284,18 @@ stores.file(sys.argv[3])(CreatedKey.model_validate(record))
         assert isinstance(error, KeyboardInterrupt)
         assert_hides(shown_by(error), NEW, OLD)
         assert unchanged(target)
+
+    def test_ctrl_c_right_after_the_rename_stays_one(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        rename = os.replace
+
+        def replace(*paths: Path) -> None:
+            rename(*paths)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "replace", replace)
+        error = caught(lambda: stores.file(target)(created()))
+        assert isinstance(error, KeyboardInterrupt)
+        assert target.read_text() == NEW
 
 
 @contextmanager
@@ -574,6 +587,9 @@ class TestCommand:
         pressing.join()
         assert isinstance(error, KeyboardInterrupt)
         assert_hides(shown_by(error), NEW)
+        # Not even subprocess's own frames, which hold what is written.
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+        assert not any("subprocess" in frame.filename for frame in told.stack)
         with pytest.raises(ProcessLookupError):
             os.kill(pids[0], 0)
 
