@@ -101,7 +101,7 @@ def judge(
         worst: the outcome of the attempts before this one.
     """
     if isinstance(came, Lost):
-        finding = _lost(call, came)
+        finding = _lost(call, came, settings)
     elif 200 <= came.status < 300:
         value = Undecodable(came.problem) if came.problem else call.operation.decode(came, call.key_id)
         if not isinstance(value, Undecodable):
@@ -162,11 +162,13 @@ def still_active(record: ApiKeyResponse, *, attempts: int, elapsed: float) -> Ap
     )
 
 
-def _lost(call: Call[Any], lost: Lost) -> _Finding:
+def _lost(call: Call[Any], lost: Lost, settings: Settings) -> _Finding:
     error: type[ApiKeysError] = ApiTimeoutError if lost.kind == "timeout" else ApiConnectionError
     outcome = Outcome.UNKNOWN if lost.sent else Outcome.NOT_SENT
     replay = lost.kind not in ("certificate", "closed") and (call.operation.replayable or not lost.sent)
-    finding = _Finding(error, lost.reason, outcome, replay)
+    # Where it could not be reached: the address may be the default, or another's.
+    place = f" ({settings.base_url})" if not lost.sent and lost.kind != "closed" else ""
+    finding = _Finding(error, f"{lost.reason}{place}", outcome, replay)
     if lost.kind == "certificate":
         finding.fields["next_step"] = "Check the base URL's host, this machine's clock, and what ssl_context= holds."
     elif lost.kind == "closed":

@@ -524,5 +524,6 @@ def test_refused(connect: Connect, engine: Sandbox) -> None:
     with pytest.raises(ApiConnectionError, match="refused") as caught:
         connect(url, token="token").create("x")
     assert caught.value.outcome is Outcome.NOT_SENT
+    assert f"refused ({url})" in str(caught.value)
     assert caught.value.attempts == 3
     assert caught.value.retryable
