@@ -40,9 +40,11 @@ def mutmut(*arguments: str) -> str:
     return finished.stdout
 
 
-def changed_lines(name: str, sign: str) -> str:
+def change(name: str) -> tuple[str, str]:
+    # Below the status, the two headings of a diff, and the place.
     lines = mutmut("show", name).splitlines()[4:]
-    return " ".join(line[1:].strip() for line in lines if line.startswith(sign))
+    before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+    return before, after
 
 
 def only_words(before: str, after: str) -> bool:
@@ -72,7 +74,7 @@ def main() -> None:
     found: Counter[Mutant] = Counter()
     worded = 0
     for name in survivors:
-        before, after = changed_lines(name, "-"), changed_lines(name, "+")
+        before, after = change(name)
         if only_words(before, after):
             worded += 1
             continue
@@ -82,8 +84,8 @@ def main() -> None:
 
     explained = {Mutant(*row) for row in EXPLAINED.findall(GUIDE.read_text(encoding="utf-8"))}
     print(
-        f"{len(statuses)} mutants: {len(statuses) - len(survivors)} killed, {found.total()} other survivors, "
-        f"{worded} only in the words of a message or a repr"
+        f"{len(statuses)} mutants: {len(statuses) - len(survivors)} killed; "
+        f"survivors: {worded} only in the words of a message or a repr, {found.total()} others"
     )
     for mutant in sorted(found.keys() - explained):
         print(f"not explained: {mutant}", file=sys.stderr)

@@ -111,6 +111,7 @@ def test_each_operation_reads_its_own_answer() -> None:
         return call.operation.decode(Answer(200, json.dumps(body).encode()), call.key_id)
 
     assert read(calls.create(UNSET, UNSET), {**RECORD, "key": "s3cret"}).key.get_secret_value() == "s3cret"
+    assert read(calls.create(UNSET, UNSET), {**RECORD, "key": "s"}).key
     assert [record.id for record in read(calls.list(), [RECORD])] == [KEY_ID]
     for call in (calls.get(KEY_ID), calls.deactivate(KEY_ID)):
         assert read(call, RECORD).id == KEY_ID

@@ -6,7 +6,18 @@ import pickle
 
 import pytest
 
-from api_keys_client import ApiKeysError, Outcome, OutcomeUnknownError, RateLimitedError, RotationError, errors
+from api_keys_client import (
+    ApiConnectionError,
+    ApiKeysError,
+    ApiTimeoutError,
+    ConfigurationError,
+    InvalidRequestError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RotationError,
+    errors,
+)
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ApiKeysError)]
 
@@ -77,3 +88,9 @@ def test_every_error_has_a_next_step() -> None:
 
 def test_an_outcome_reads_as_its_value() -> None:
     assert f"{Outcome.NOT_SENT}" == str(Outcome.NOT_SENT) == "not_sent"
+    assert [str(outcome) for outcome in Outcome] == ["not_sent", "rejected", "applied", "unknown"]
+
+
+def test_some_errors_are_caught_as_others() -> None:
+    assert issubclass(ApiTimeoutError, ApiConnectionError)
+    assert {kind for kind in ALL if issubclass(kind, ValueError)} == {ConfigurationError, InvalidRequestError}

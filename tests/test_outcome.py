@@ -138,7 +138,7 @@ def test_429_is_replayed_after_what_the_server_asks(call: Call[Any]) -> None:
 
 @each_call
 def test_429_that_asks_for_too_long_is_raised(call: Call[Any]) -> None:
-    error = failed(call, answer(429, retry_after="61"))
+    error = failed(call, answer(429, retry_after="61"), settings=check(Given(token="token", deadline=100)))
     assert isinstance(error, RateLimitedError)
     assert error.retry_after == 61
     assert error.outcome == (Outcome.REJECTED if call.operation.changes else None)
@@ -326,6 +326,20 @@ def test_the_outcome_is_the_worst_of_all_attempts() -> None:
     assert "may be deactivated or still active" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("worst", "name", "came", "outcome"),
+    [
+        (Outcome.REJECTED, "create", NOT_SENT, Outcome.REJECTED),
+        (Outcome.NOT_SENT, "create", answer(403), Outcome.REJECTED),
+        (Outcome.REJECTED, "create", answer(200, RECORD), Outcome.APPLIED),
+        (Outcome.UNKNOWN, "deactivate", answer(403), Outcome.UNKNOWN),
+        (Outcome.REJECTED, "deactivate", BROKEN, Outcome.UNKNOWN),
+    ],
+)
+def test_which_outcome_is_worse(worst: Outcome, name: str, came: Answer | Lost, outcome: Outcome) -> None:
+    assert failed(ALL[name], came, attempt=3, worst=worst).outcome is outcome
+
+
 def test_no_wait_goes_past_the_deadline() -> None:
     assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.7), Again)
     assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.75), ApiConnectionError)
@@ -353,9 +367,13 @@ def test_the_detail_is_bounded_printable_and_without_the_token() -> None:
 def test_a_secret_in_the_detail_is_masked_whatever_it_is_glued_to(before: str, rest: bytes) -> None:
     secret = base64.b64encode(KEY_ID.encode() + b":" + rest).decode()
     assert failed(READS["get"], answer(400, {"detail": f"no {before}{secret} here"})).detail == "no [secret] here"
+    shouted = base64.b64encode(KEY_ID.upper().encode() + b":" + rest).decode()
+    assert failed(READS["get"], answer(400, {"detail": f"no {before}{shouted} here"})).detail == "no [secret] here"
 
 
 def test_what_only_looks_like_a_secret_in_the_detail_stays() -> None:
+    alone = base64.b64encode(f"{KEY_ID} and more".encode()).decode()
+    assert failed(READS["get"], answer(400, {"detail": alone})).detail == alone
     words = "no key XXXX-XXXX " + base64.b64encode(b"this is long enough to be a secret, but it is none").decode()
     assert failed(READS["get"], answer(400, {"detail": words})).detail == words
 

@@ -120,7 +120,7 @@ def test_plain_http_to_another_host_needs_a_word(host: str) -> None:
     ApiKeysClient(f"https://{host}", token=SECRET)
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "[::1%25X]"])
 def test_plain_http_to_loopback_does_not(host: str) -> None:
     ApiKeysClient(f"http://{host}:8000/prefix", token=SECRET)
 
@@ -157,6 +157,7 @@ def test_the_environment_is_read_and_arguments_come_first(monkeypatch: pytest.Mo
         {"headers": {"Authorization": "Bearer s3cret"}},
         {"headers": {"host": "s3cret"}},
         {"headers": {"X-Y": "s3cret\r\nX: y"}},
+        {"headers": {"X-Y": "s3cret\x7f"}},
         {"headers": {"X-Y": 7}},
         {"headers": {"X Y": "s3cret"}},
         {"headers": {"": "s3cret"}},
@@ -168,7 +169,18 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     assert f"{name}=" in str(refusal(**options))
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": "Bearer s3cret"}, {"X-Y": "s3cret\n"}])
+OWN_HEADERS = (
+    "Accept",
+    "AUTHORIZATION",
+    "connection",
+    "Content-Length",
+    "Content-Type",
+    "Host",
+    "Transfer-Encoding",
+)
+
+
+@pytest.mark.parametrize("headers", [{"X-Y": "s3cret\n"}, *({name: "s3cret"} for name in OWN_HEADERS)])
 def test_a_bad_header_is_named(headers: dict[str, str]) -> None:
     (name,) = headers
     assert name in str(refusal(headers=headers))
@@ -325,6 +337,7 @@ def test_a_view_keeps_what_it_is_not_told() -> None:
 @pytest.mark.parametrize("given", [SECRET, SecretStr(SECRET), lambda: SECRET, lambda: SecretStr(SECRET)])
 def test_a_token_is_given_in_four_ways(given: Any) -> None:
     assert checked(token=given).bearer.header() == f"Bearer {SECRET}"
+    assert checked(token="!~").bearer.header() == "Bearer !~"
 
 
 def test_a_token_comes_from_the_argument_then_our_variable_then_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
