@@ -71,9 +71,10 @@ def test_the_example_of_a_deactivation_says_what_is_true(
     engine: Sandbox, tmp_path: Path, operation: Any, fault: Fault, said: str
 ) -> None:
     with ApiKeysClient(engine.url, token=engine.token) as client:
-        key_id = client.create("ci").id
+        key_id, other = client.create("load test").id, client.create("production").id
     engine.queue(fault, operation=operation)
     assert run(EXAMPLES[1], engine, tmp_path) == f"{key_id} {said}\n"
+    assert other in [key.id for key in engine.keys() if key.is_active]
     assert len(EXAMPLES) == 2
 
 
