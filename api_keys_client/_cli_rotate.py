@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import api_keys_client
 from api_keys_client._cli_screen import document_of
 from api_keys_client._cli_session import ExitCode, Session, Stop
 
 if TYPE_CHECKING:
     from api_keys_client import CreatedKey
+
+
+SECRET_MOST = 64 * 1024
+
+_NOT_SPARED = "Name another file, or add --overwrite if its content is not needed."
 
 
 class Leftovers(str, Enum):
@@ -34,6 +41,9 @@ def rotate(
         str | None,
         typer.Option(metavar="FILE", help="Write the secret to a file that only you can read.", show_default=False),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what the file holds, even if it is not the old key's secret.")
+    ] = False,
     to_env_file: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="FILE NAME", help="Write it to one variable of a dotenv file.", show_default=False),
@@ -52,6 +62,8 @@ def rotate(
     The old key is deactivated once the new one is stored.
     """
     store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
+    if to_file is not None and not overwrite:
+        _spare(to_file, key_id)
     with session.client() as client:
         try:
             rotation = client.rotate(key_id, store=store, keep_old=keep_old, leftovers=leftovers.value)
@@ -96,3 +108,28 @@ def _target(
         path, name = to_env_file
         return stores.env_file(path, name), f"{name} in {path}"
     return stores.command(words), words[0]
+
+
+def _spare(file: str, key_id: str) -> None:
+    """Refuses a file whose content may be needed: all but the secret of the key that is replaced."""
+    # Late, as above.
+    from pydantic import SecretStr
+
+    try:
+        with open(file, "rb") as opened:
+            found = SecretStr(opened.read(SECRET_MOST).decode("utf-8", "replace").strip())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Stop(f"{file} cannot be read, so nothing was sent: {error.strerror}.", _NOT_SPARED) from None
+    owner = api_keys_client.key_id_from_secret(found)
+    if not found or owner == key_id.lower():
+        return
+    if owner is None:
+        raise Stop(
+            f"{file} holds something else than the secret of the key to be replaced. Nothing was sent.", _NOT_SPARED
+        )
+    raise Stop(
+        f"{file} holds the secret of another key, {owner}. Nothing was sent.",
+        f"To replace that one: api-keys rotate {owner} --to-file {shlex.quote(file)}. {_NOT_SPARED}",
+    )

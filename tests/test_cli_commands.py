@@ -31,7 +31,7 @@ from cli_runs import (
     within,
 )
 
-from api_keys_client import Role
+from api_keys_client import ApiKeysClient, Role
 from api_keys_client.sandbox import Fault, Sandbox
 
 HOSTILE = "x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline\x9b2J\u202eend"
@@ -244,6 +244,36 @@ def test_rotate_puts_a_new_key_into_a_file(engine: Sandbox, tmp_path: Path) -> N
     assert run.out.splitlines() == [f"old id\t{old}", "old state\tinactive", f"new id\t{new}", f"stored\t{file}"]
     assert engine.accepts(file.read_text())
     assert mode_of(file) == 0o600
+
+
+def secret_of(engine: Sandbox) -> tuple[str, str]:
+    """The id and the secret of a new key."""
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key = client.create("job")
+        return key.id, key.key.get_secret_value()
+
+
+def test_rotate_spares_a_file_that_holds_something_else(engine: Sandbox, tmp_path: Path) -> None:
+    old, file = made(engine, "job"), tmp_path / "notes"
+    another, its_secret = secret_of(engine)
+    for content, words in (("buy milk\n", "holds something else"), (its_secret, f"another key, {another}")):
+        file.write_text(content)
+        check_refused(within(engine, "rotate", old, "--to-file", file), 2, words, "Nothing was sent", "--overwrite")
+        assert file.read_text() == content
+    assert [request.operation for request in engine.requests] == ["create", "create"]
+    assert within(engine, "rotate", old, "--to-file", file, "--overwrite").code == 0
+    assert engine.accepts(file.read_text())
+
+
+def test_rotate_replaces_the_secret_of_the_key_and_an_empty_file(engine: Sandbox, tmp_path: Path) -> None:
+    old, secret = secret_of(engine)
+    file, empty = tmp_path / "secret", tmp_path / "empty"
+    file.write_text(f"{secret}\n")
+    empty.touch()
+    assert within(engine, "rotate", old.upper(), "--to-file", file, "--keep-old").code == 0
+    assert file.read_text() != f"{secret}\n"
+    assert within(engine, "rotate", made(engine), "--to-file", empty).code == 0
+    assert engine.accepts(empty.read_text())
 
 
 def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Path) -> None:
