@@ -14,7 +14,8 @@ from typing import Annotated, Any, cast
 import typer
 
 import api_keys_client
-from api_keys_client._cli_commands import create, get, list_keys, run_sandbox, show_version
+from api_keys_client._cli_commands import get, list_keys, run_sandbox, show_version
+from api_keys_client._cli_create import create
 from api_keys_client._cli_deactivate import deactivate
 from api_keys_client._cli_doctor import doctor
 from api_keys_client._cli_rotate import rotate

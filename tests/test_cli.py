@@ -12,7 +12,7 @@ from cli_runs import Ran, environment, piped
 
 import api_keys_client
 from api_keys_client import Role
-from api_keys_client._cli_commands import ROLES
+from api_keys_client._cli_create import ROLES
 from api_keys_client._cli_session import _IN_OPTIONS
 
 PACKAGE = Path(api_keys_client.__file__).parent

@@ -234,7 +234,63 @@ def test_a_creation_that_is_interrupted_says_that_a_key_may_be_there(engine: San
         child.send_signal(signal.SIGINT)
         run = ended(child)
     creation.let_go()
-    check_refused(run, 130, "a key may have been created, whose secret is lost", "api-keys list")
+    check_refused(run, 130, "a key may have been created, whose secret is lost", "api-keys list --json")
+
+
+def test_a_creation_that_is_cut_off_says_how_to_find_its_key(engine: Sandbox) -> None:
+    engine.queue(Fault.drop(committed=True), operation="create")
+    run = piped(engine, "create", "--description", "Ann's job", "--show")
+    check_refused(run, 6, "may have been created", "deactivate it: api-keys list --description ")
+    advised = ["sh", "-c", run.err.rpartition("deactivate it: ")[2]]
+    path = os.pathsep.join((str(PROGRAM.parent), os.environ["PATH"]))
+    found = subprocess.run(advised, env=environment(engine, PATH=path), capture_output=True, text=True, check=True)
+    assert found.stdout[:36] == active(engine)[0]
+
+
+def run_without_a_reader(engine: Sandbox, *arguments: str | Path) -> Ran:
+    """A run whose stdout is a pipe that nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    finished = subprocess.run(
+        [PROGRAM, *arguments], env=environment(engine), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    return Ran(finished.returncode, "", finished.stderr)
+
+
+def test_a_key_whose_secret_is_in_its_file_stays_although_nobody_reads_the_answer(
+    engine: Sandbox, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    run = run_without_a_reader(engine, "create", "--output", file)
+    (key,) = engine.keys()
+    assert run.err == (
+        f"api-keys: key {key.id} was created, and its secret is in {file}, "
+        "but the answer could not be written: Broken pipe.\n"
+    )
+    assert (run.code, key.is_active) == (1, True)
+    assert engine.accepts(file.read_text())
+
+
+# Stops the store after its renaming, when it opens the folder to flush it.
+FAILING = """
+import sys
+def hook(event, arguments):
+    if event == "open" and arguments[0] == sys.argv[-1].rpartition("/")[0] and arguments[1] is None:
+        raise OSError(5, "Input/output error")
+sys.addaudithook(hook)
+from api_keys_client.cli import main
+sys.exit(main())
+"""
+
+
+def test_of_a_secret_that_may_be_written_nothing_is_left_with_its_key(engine: Sandbox, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FAILING, "create", "--output", str(tmp_path / "secret")]
+    finished = subprocess.run(command, env=environment(engine), capture_output=True, text=True, check=False)
+    run = Ran(finished.returncode, finished.stdout, finished.stderr)
+    check_refused(run, 1, "could not be kept (Input/output error)", "key was deactivated")
+    assert active(engine) == []
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_rotate_puts_a_new_key_into_a_file(engine: Sandbox, tmp_path: Path) -> None:
@@ -400,13 +456,7 @@ def test_version_names_what_it_is_made_for() -> None:
 
 def test_a_reader_that_leaves_early_is_no_accident(engine: Sandbox) -> None:
     made(engine, "job")
-    reading, writing = os.pipe()
-    os.close(reading)
-    finished = subprocess.run(
-        [PROGRAM, "list"], env=environment(engine), stdout=writing, stderr=subprocess.PIPE, check=False
-    )
-    os.close(writing)
-    assert (finished.returncode, finished.stderr) == (1, b"")
+    assert run_without_a_reader(engine, "list") == Ran(1, "", "")
 
 
 def test_a_rotation_that_is_interrupted_while_storing_names_both_keys(engine: Sandbox) -> None:
