@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
@@ -64,16 +65,12 @@ def rotate(
     store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
     if to_file is not None and not overwrite:
         _spare(to_file, key_id)
+    storing = _Storing(store)
     with session.client() as client:
         try:
-            rotation = client.rotate(key_id, store=store, keep_old=keep_old, leftovers=leftovers.value)
+            rotation = client.rotate(key_id, store=storing, keep_old=keep_old, leftovers=leftovers.value)
         except KeyboardInterrupt as interruption:
-            notes = getattr(interruption, "__notes__", ["Both keys may be active."])
-            raise Stop(
-                f"interrupted. {' '.join(notes)}",
-                f"Look for `(replaces {key_id}` in `api-keys list`; the next rotation names what this one left.",
-                ExitCode.INTERRUPTED,
-            ) from interruption
+            raise _interrupted(interruption, key_id, storing, place) from interruption
     old = "active" if keep_old else "inactive"
     session.screen.answer(
         {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
@@ -82,6 +79,40 @@ def rotate(
     if keep_old:
         session.screen.remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
     return ExitCode.DONE
+
+
+class _Storing:
+    """A store that knows how far it came."""
+
+    def __init__(self, store: Callable[[CreatedKey], None]) -> None:
+        self._store = store
+        self.new_id: str | None = None
+        self.is_done = False
+
+    def __call__(self, new: CreatedKey) -> None:
+        self.new_id = new.id
+        self._store(new)
+        self.is_done = True
+
+
+def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing, place: str) -> Stop:
+    """What is known of both keys, and what to do about them."""
+    code = ExitCode.INTERRUPTED
+    if storing.is_done:
+        return Stop(
+            f"interrupted. The new key {storing.new_id} is stored ({place}); the old one may still be active.",
+            f"When nothing uses the old one any more: api-keys deactivate {old_id}",
+            code,
+        )
+    if storing.new_id is not None:
+        what = f"Keys {old_id} and {storing.new_id} are both active: it is not known which is stored ({place})."
+        return Stop(f"interrupted. {what}", "See which is stored, and deactivate the other one.", code)
+    notes = getattr(interruption, "__notes__", ["Both keys may be active."])
+    return Stop(
+        f"interrupted. {' '.join(notes)}",
+        f"Look for `(replaces {old_id}` in `api-keys list`; the next rotation names what this one left.",
+        code,
+    )
 
 
 def _target(
@@ -107,6 +138,8 @@ def _target(
     if to_env_file is not None:
         path, name = to_env_file
         return stores.env_file(path, name), f"{name} in {path}"
+    if shutil.which(words[0]) is None:
+        raise Stop(f"there is no program {words[0]} to give the secret to. Nothing was sent.")
     return stores.command(words), words[0]
 
 

@@ -123,9 +123,12 @@ def _read_token(path: str) -> SecretStr:
 def explained(error: ApiKeysError) -> tuple[str, str]:
     """What happened and what to do next, in the command line's own terms."""
     message, next_step = str(error.args[0]), error.next_step
-    # A store says why it failed in an exception of its own, which holds no secret.
     if isinstance(error, api_keys_client.RotationError) and error.__cause__ is not None:
-        message += f" It said: {str(error.__cause__)[:SAID_MOST]}"
+        # A store says why it failed in an exception of its own, which holds no secret.
+        cause = getattr(error.__cause__, "strerror", None) or str(error.__cause__)
+        message = message.replace(
+            f"store raised {type(error.__cause__).__name__}", f"storing failed ({cause[:SAID_MOST]})"
+        )
     for in_python, here in _IN_OPTIONS:
         message, next_step = message.replace(in_python, here), next_step.replace(in_python, here)
     return message, next_step

@@ -32,7 +32,7 @@ from cli_runs import (
 )
 
 from api_keys_client import ApiKeysClient, Role
-from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox import Fault, Operation, Sandbox
 
 HOSTILE = "x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline\x9b2J\u202eend"
 HARMLESS = r"x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline\x9b2J\u202eend"
@@ -397,7 +397,9 @@ def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox)
     old = made(engine, "job")
     run = piped(engine, "rotate", old, "--to-command", "sh", "-c", "cat >&2; echo the vault is sealed >&2; exit 3")
     (_, new) = active(engine)
-    check_refused(run, 1, f"{old} and the new key {new} are both active", "ended with 3", "the vault is sealed")
+    check_refused(run, 1, f"{old} and the new key {new} are both active", "storing failed (sh ended with 3: ")
+    assert "the vault is sealed)" in run.err
+    assert "raised" not in run.err
     check_refused(run, 1, "See which is stored: deactivate the other one.\n")
 
     again = piped(engine, "rotate", old, "--to-command", "sh", "-c", "cat >/dev/null")
@@ -410,11 +412,49 @@ def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox)
     assert not {old, new} & {*active(engine)}
 
 
-def test_a_rotation_whose_command_cannot_start_is_undone(engine: Sandbox) -> None:
-    old = made(engine, "job")
-    run = piped(engine, "rotate", old, "--to-command", "there is no such program")
-    check_refused(run, 1, "nothing was stored", "there is no such program could not be started")
+def test_a_rotation_whose_command_cannot_start_is_undone(engine: Sandbox, tmp_path: Path) -> None:
+    old, program = made(engine, "job"), tmp_path / "program"
+    program.write_text("#!/there/is/no/such/interpreter\n")
+    program.chmod(0o755)
+    run = piped(engine, "rotate", old, "--to-command", program)
+    check_refused(run, 1, "storing failed", "nothing was stored", f"{program} could not be started")
     assert active(engine) == [old]
+
+
+def test_a_rotation_without_its_program_is_refused_before_anything_is_sent(engine: Sandbox) -> None:
+    old, saw = made(engine, "job"), len(engine.requests)
+    run = within(engine, "rotate", old, "--to-command", "no-such-program")
+    check_refused(run, 2, "no program no-such-program", "Nothing was sent")
+    assert len(engine.requests) == saw
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "code", "words"),
+    [
+        ("list", Fault.status(403), 3, "403"),
+        ("create", Fault.drop(), 6, "may still appear"),
+        ("deactivate", Fault.status(403), 1, "is in place"),
+    ],
+)
+def test_a_rotation_that_stops_ends_with_the_code_of_its_table(
+    engine: Sandbox, tmp_path: Path, operation: Operation, fault: Fault, code: int, words: str
+) -> None:
+    old = made(engine, "job")
+    engine.queue(fault, operation=operation)
+    check_refused(within(engine, "rotate", old, "--to-file", tmp_path / "secret"), code, words)
+    assert old in active(engine)
+
+
+def test_a_rotation_that_is_interrupted_after_storing_says_that_it_is_stored(engine: Sandbox, tmp_path: Path) -> None:
+    old, deactivation, file = made(engine, "job"), Held(engine, "deactivate"), tmp_path / "secret"
+    with begun(engine, "rotate", old, "--to-file", file) as child:
+        deactivation.wait()
+        child.send_signal(signal.SIGINT)
+        run = ended(child)
+    new = active(engine)[-1]
+    deactivation.let_go()
+    check_refused(run, 130, f"The new key {new} is stored ({file})", f"api-keys deactivate {old}")
+    assert engine.accepts(file.read_text())
 
 
 def test_an_interrupted_rotation_says_what_to_look_for(engine: Sandbox, tmp_path: Path) -> None:
@@ -465,6 +505,4 @@ def test_a_rotation_that_is_interrupted_while_storing_names_both_keys(engine: Sa
         engine, "rotate", old, "--to-command", "sh", "-c", 'cat >/dev/null; kill -INT "$PPID"; exec tail -f /dev/null'
     )
     _, new = active(engine)
-    check_refused(run, 130, "interrupted", f"(replaces {old}")
-    if sys.version_info >= (3, 11):
-        check_refused(run, 130, f"Keys {old} and {new} are both active")
+    check_refused(run, 130, "interrupted", f"Keys {old} and {new} are both active", "deactivate the other one")

@@ -89,6 +89,8 @@ def test_an_example_works(engine: Sandbox, secret: str, example: str) -> None:
     run = as_typed(engine, example, secret)
     assert run.code == 0, run.plain
     assert secret not in run.out
+    # Neither the program nor a command of an example leaves a secret that others can read.
+    assert [file for file in Path.cwd().iterdir() if file.stat().st_mode & 0o077] == []
 
 
 def test_every_command_has_a_row_and_an_example() -> None:
