@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from getpass import getpass
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ import typer
 import api_keys_client
 from api_keys_client._cli_screen import Document, Screen, console, document_of, fields_of, in_colour, listing
 from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
+from api_keys_client._cli_signals import Interruption, interruptible
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from api_keys_client import ApiKeyResponse, ApiKeysClient, Deactivation
 
 SECRET_MOST = 64 * 1024
+
+_GIVEN_UP = "To see what became of one that was given up: api-keys get ID"
 
 Done = Callable[["Deactivation"], None]
 
@@ -54,7 +57,9 @@ def deactivate(
             _show_named(session.screen, record)
             if not record.is_active:
                 session.screen.remark("It is inactive already, so nothing was sent.")
-                return _report(session.screen, ids, {ids[0]: api_keys_client.Deactivation(ids[0], record)}, None)
+                return _report(
+                    session.screen, ids, {ids[0]: api_keys_client.Deactivation(ids[0], record)}, Interruption()
+                )
         elif not yes:
             _show_all(session.screen, ids, client.list())
         if not yes:
@@ -129,27 +134,22 @@ def _ask(question: str) -> None:
 
 def _deactivate(screen: Screen, client: ApiKeysClient, ids: Sequence[str]) -> ExitCode:
     outcomes: dict[str, Deactivation] = {}
-    interrupted: KeyboardInterrupt | None = None
-    with _bar(len(ids)) as advance:
+    with _bar(screen, len(ids)) as (advance, say), interruptible(say, client.close) as interruption:
 
         def done(outcome: Deactivation) -> None:
             outcomes[outcome.key_id] = outcome
             advance(outcome)
 
-        try:
+        with suppress(KeyboardInterrupt):
             client.deactivate_many(ids, done)
-        except KeyboardInterrupt as interruption:
-            interrupted = interruption
-    return _report(screen, ids, outcomes, interrupted)
+    return _report(screen, ids, outcomes, interruption)
 
 
 def _report(
-    screen: Screen, ids: Sequence[str], outcomes: Mapping[str, Deactivation], interrupted: KeyboardInterrupt | None
+    screen: Screen, ids: Sequence[str], outcomes: Mapping[str, Deactivation], interruption: Interruption
 ) -> ExitCode:
     """Says what became of every id; the exit code."""
-    # Interrupted again while those in flight were waited for: what became of them is not known.
-    left = "unknown" if interrupted and isinstance(interrupted.__context__, KeyboardInterrupt) else "not_begun"
-    results = [_result(key_id, outcomes.get(key_id), left) for key_id in ids]
+    results = [_result(key_id, outcomes.get(key_id), gave_up=interruption.gave_up) for key_id in ids]
     counts = Counter(result["state"] for result in results)
     screen.answer(
         {"results": results, "counts": dict(counts)},
@@ -160,21 +160,23 @@ def _report(
         ),
     )
     screen.remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
-    errors = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
-    for next_step in dict.fromkeys(explained(error)[1] for error in errors):
+    for next_step in dict.fromkeys(result["next_step"] for result in results if result["next_step"]):
         screen.remark(next_step)
-    if interrupted is not None:
+    if interruption.code is not None:
         screen.complain("interrupted.")
-        return ExitCode.INTERRUPTED
+        return interruption.code
+    errors = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
     return max((code_of(error) for error in errors), default=ExitCode.DONE)
 
 
-def _result(key_id: str, outcome: Deactivation | None, left: str) -> Document:
-    state, message, next_step, record = left, None, None, None
+def _result(key_id: str, outcome: Deactivation | None, *, gave_up: bool) -> Document:
+    state, message, next_step, record = "not_begun", None, None, None
     if outcome is not None and outcome.error is not None:
         message, next_step = explained(outcome.error)
         message = message.removeprefix(f"deactivate {key_id}: ")
         state = {"applied": "unconfirmed", "unknown": "unknown"}.get(outcome.error.outcome or "", "failed")
+        if gave_up and state == "unknown":
+            message, next_step = "given up; the key may be deactivated or still active", _GIVEN_UP
     elif outcome is not None:
         state, record = "deactivated", outcome.record and document_of(outcome.record)
     return {"id": key_id, "state": state, "error": message, "next_step": next_step, "record": record}
@@ -185,10 +187,10 @@ def _coloured(state: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Done]:
-    """A bar on stderr, if that is a terminal; gives the function that is told of each key."""
+def _bar(screen: Screen, total: int) -> Iterator[tuple[Done, Callable[[str], None]]]:
+    """A bar on stderr, if that is a terminal; gives a function that is told of each key, and one that says a line."""
     if total < 2 or not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _: None, screen.remark
         return
     # Late: only a terminal needs it.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -203,4 +205,5 @@ def _bar(total: int) -> Iterator[Done]:
             failed += outcome.error is not None
             progress.update(task, advance=1, failed=f"{failed} failed" if failed else "")
 
-        yield advance
+        # Above the bar, which stays.
+        yield advance, lambda text: progress.console.print(in_colour(text), soft_wrap=True)

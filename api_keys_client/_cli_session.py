@@ -45,6 +45,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 5
     UNKNOWN = 6
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class Stop(Exception):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
-from cli_runs import UNKNOWN_ID, Held, active, check_refused, check_silent, made, piped, terminal, within
+from cli_runs import UNKNOWN_ID, Held, active, begun, check_refused, check_silent, ended, made, piped, terminal, within
 
 from api_keys_client import ApiKeysClient, Role
-from api_keys_client._cli_deactivate import _report
-from api_keys_client._cli_screen import Screen
 from api_keys_client.sandbox import Fault, Sandbox
 
 
@@ -178,12 +177,42 @@ def test_interrupted_it_says_which_were_done_and_which_not_begun(engine: Sandbox
     assert f"{len(ended_ids)} deactivated, {20 - len(ended_ids)} not begun." in ended.plain
 
 
-def test_interrupted_again_it_does_not_claim_what_it_did_not_see(capsys: pytest.CaptureFixture[str]) -> None:
-    again = KeyboardInterrupt()
-    again.__context__ = KeyboardInterrupt()
-    assert _report(Screen(as_json=True), [UNKNOWN_ID], {}, again) == 130
-    (result,) = json.loads(capsys.readouterr().out)["results"]
-    assert result["state"] == "unknown"
+def test_interrupted_again_it_gives_up_those_under_way(engine: Sandbox) -> None:
+    ids = [made(engine) for _ in range(20)]
+    in_flight = Held(engine, "deactivate", times=8)
+    with terminal(engine, "deactivate", "--yes", "--json", *ids) as run:
+        in_flight.wait()
+        run.type("\x03")
+        run.until("Stopping: waiting for those under way; Ctrl-C again gives them up.")
+        run.type("\x03")
+        ended = run.end()
+    in_flight.let_go()
+    assert ended.code == 130
+    document = json.loads(ended.plain[ended.plain.index("{") : ended.plain.rindex("}") + 1])
+    assert [result["state"] for result in document["results"]] == ["unknown"] * 8 + ["not_begun"] * 12
+    assert document["counts"] == {"unknown": 8, "not_begun": 12}
+    assert "api-keys get ID" in ended.plain
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_a_pipe_is_told_of_and_every_id_accounted_for(
+    engine: Sandbox, number: signal.Signals, code: int
+) -> None:
+    ids = [made(engine) for _ in range(10)]
+    in_flight = Held(engine, "deactivate", times=8)
+    with begun(engine, "deactivate", "--yes", *ids) as child:
+        in_flight.wait()
+        child.send_signal(number)
+        assert child.stderr is not None
+        assert child.stderr.readline().startswith("Stopping: waiting for those under way")
+        in_flight.let_go()
+        run = ended(child)
+    assert run.code == code
+    assert [line.split("\t")[:2] for line in run.out.splitlines()] == [
+        *([key_id, "deactivated"] for key_id in ids[:8]),
+        *([key_id, "not_begun"] for key_id in ids[8:]),
+    ]
+    assert active(engine) == ids[8:]
 
 
 def test_a_leaked_secret_is_asked_for_without_echo_and_its_key_shown_first(engine: Sandbox) -> None:
