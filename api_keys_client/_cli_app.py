@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from functools import partial, wraps
 from typing import Annotated, Any, cast
 
@@ -32,6 +34,15 @@ _LONG = re.compile(r"[\w=+-]{37,}")
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command that the arguments name, and gives its exit code."""
+    if sys.stderr is None:
+        # Its reader wants no remarks.
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+            return run(arguments)
+    if sys.stdout is None:
+        Screen(as_json=False).complain(
+            "stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null"
+        )
+        return ExitCode.USAGE
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A description may hold what the terminal's encoding lacks.

@@ -6,14 +6,23 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from getpass import getpass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 import api_keys_client
-from api_keys_client._cli_screen import Document, Screen, console, document_of, fields_of, in_colour, listing
+from api_keys_client._cli_screen import (
+    Document,
+    Screen,
+    console,
+    document_of,
+    fields_of,
+    in_colour,
+    is_terminal,
+    listing,
+)
 from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
 from api_keys_client._cli_signals import Interruption, interruptible
 
@@ -40,18 +49,21 @@ def deactivate(
     leaked: Annotated[
         bool, typer.Option("--leaked", help="Read a leaked secret from stdin, and deactivate the key that it names.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not show the keys and ask first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go ahead without showing the keys or asking.")] = False,
 ) -> ExitCode:
     """Deactivate keys for good, once you have seen them and said yes."""
     given = key_ids or []
     if leaked == bool(given):
         raise Stop("name the keys by their ids (- for stdin), or use --leaked. Nothing was sent.")
-    if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Stop(
-            "there is no terminal to ask on, so nothing was sent.", "To deactivate without being asked, add --yes."
-        )
-    ids = [_leaked_id()] if leaked else _ids(given)
-    with session.client() as client:
+    if sys.stdin is None and (leaked or "-" in given):
+        raise Stop("stdin is closed, and there is nothing else to read from. Nothing was sent.")
+    with ExitStack() as stack:
+        answers = None if yes else _answers(stack, reads_stdin="-" in given)
+        ids = [_leaked_id()] if leaked else _ids(given)
+        if not ids:
+            session.screen.remark("There are no ids on stdin; nothing to do.")
+            return _report(session.screen, ids, {}, Interruption())
+        client = stack.enter_context(session.client())
         if leaked:
             record = client.get(ids[0])
             _show_named(session.screen, record)
@@ -60,30 +72,46 @@ def deactivate(
                 return _report(
                     session.screen, ids, {ids[0]: api_keys_client.Deactivation(ids[0], record)}, Interruption()
                 )
-        elif not yes:
+        elif answers is not None:
             _show_all(session.screen, ids, client.list())
-        if not yes:
-            _ask("Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
+        if answers is not None:
+            _ask(answers, "Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
         return _deactivate(session.screen, client, ids)
+
+
+def _answers(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
+    """Where the answer to a question comes from: the terminal, of which stdin need not be one if it holds the ids."""
+    if is_terminal(sys.stderr):
+        if reads_stdin and not is_terminal(sys.stdin):
+            with suppress(OSError):
+                return stack.enter_context(open("/dev/tty", encoding="utf-8", errors="replace"))
+        elif is_terminal(sys.stdin):
+            return sys.stdin
+    if reads_stdin:
+        raise Stop("stdin holds the ids, so nobody can be asked. Nothing was sent.", "To go ahead unasked, say --yes.")
+    raise Stop("there is no terminal to ask on, so nothing was sent.", "To deactivate without being asked, add --yes.")
 
 
 def _ids(given: Sequence[str]) -> list[str]:
     """The ids, each once; `-` stands for those on stdin, of whose lines only the first column counts."""
-    texts: list[str] = []
-    for text in given:
-        texts += [line.split()[0] for line in sys.stdin if line.strip()] if text == "-" else [text]
+    texts: list[tuple[str, str]] = []
+    for number, text in enumerate(given, 1):
+        if text == "-":
+            lines = ((f"line {line_number} of stdin", line) for line_number, line in enumerate(sys.stdin, 1))
+            # Some editors put a byte-order mark before the first.
+            texts += [(place, words[0]) for place, line in lines if (words := line.removeprefix("\ufeff").split())]
+        else:
+            texts.append((f"argument {number}", text))
     ids: dict[str, None] = {}
-    for number, text in enumerate(texts, 1):
+    for place, text in texts:
         try:
             ids[str(uuid.UUID(text))] = None
         except ValueError:
             # The text stays off the screen: it may be a secret.
             raise Stop(
-                f"number {number} of what was given is no id. Nothing was sent.",
+                f"{place} is no id. Nothing was sent.",
                 "If it is a leaked secret: api-keys deactivate --leaked",
             ) from None
-    if not ids:
-        raise Stop("there are no ids on stdin. Nothing was sent.")
     return list(ids)
 
 
@@ -92,7 +120,12 @@ def _leaked_id() -> str:
     from pydantic import SecretStr
 
     if sys.stdin.isatty():
-        secret = SecretStr(getpass("The leaked secret (it is not shown): ", sys.stderr))
+        try:
+            secret = SecretStr(getpass("The leaked secret (it is not shown): ", sys.stderr))
+        except (KeyboardInterrupt, EOFError) as end:
+            sys.stderr.write("\n")
+            word = "interrupted" if isinstance(end, KeyboardInterrupt) else "no secret was given"
+            raise Stop(f"{word}; nothing was deactivated.", code=ExitCode.INTERRUPTED) from None
     else:
         secret = SecretStr(sys.stdin.read(SECRET_MOST))
     key_id = api_keys_client.key_id_from_secret(_stripped(secret))
@@ -109,7 +142,7 @@ def _stripped(secret: SecretStr) -> SecretStr:
 
 
 def _show_named(screen: Screen, record: ApiKeyResponse) -> None:
-    screen.remark("The secret names this key. Whoever wrote it chose that name: see that it is the one you mean.")
+    screen.remark("The secret names this key. Anyone can write a secret that names any key: check that this is yours.")
     for name, value in fields_of(record):
         screen.remark((f"{name:<13}", "dim"), value)
 
@@ -125,10 +158,18 @@ def _show_all(screen: Screen, ids: Sequence[str], active: Sequence[ApiKeyRespons
             screen.remark((key_id, "bold cyan"), "  is not among the active keys")
 
 
-def _ask(question: str) -> None:
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+def _ask(answers: TextIO, question: str) -> None:
+    try:
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        answer = answers.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise Stop("interrupted; nothing was deactivated.", code=ExitCode.INTERRUPTED) from None
+    if not answer:
+        # After Ctrl-D the cursor is still behind the question.
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in ("y", "yes"):
         raise Stop("nothing was deactivated.", code=ExitCode.INTERRUPTED)
 
 
@@ -159,7 +200,8 @@ def _report(
             for result in results
         ),
     )
-    screen.remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
+    if counts:
+        screen.remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
     for next_step in dict.fromkeys(result["next_step"] for result in results if result["next_step"]):
         screen.remark(next_step)
     if interruption.code is not None:
@@ -171,13 +213,15 @@ def _report(
 
 def _result(key_id: str, outcome: Deactivation | None, *, gave_up: bool) -> Document:
     state, message, next_step, record = "not_begun", None, None, None
-    if outcome is not None and outcome.error is not None:
-        message, next_step = explained(outcome.error)
+    error = outcome.error if outcome is not None else None
+    if gave_up and error is not None and error.outcome == "unknown":
+        state, message, next_step = "unknown", "given up; the key may be deactivated or still active", _GIVEN_UP
+    # What found the client given up already was not begun.
+    elif error is not None and not (gave_up and error.outcome == "not_sent"):
+        message, next_step = explained(error)
         message = message.removeprefix(f"deactivate {key_id}: ")
-        state = {"applied": "unconfirmed", "unknown": "unknown"}.get(outcome.error.outcome or "", "failed")
-        if gave_up and state == "unknown":
-            message, next_step = "given up; the key may be deactivated or still active", _GIVEN_UP
-    elif outcome is not None:
+        state = {"applied": "unconfirmed", "unknown": "unknown"}.get(error.outcome or "", "failed")
+    elif outcome is not None and error is None:
         state, record = "deactivated", outcome.record and document_of(outcome.record)
     return {"id": key_id, "state": state, "error": message, "next_step": next_step, "record": record}
 
@@ -189,7 +233,7 @@ def _coloured(state: str) -> tuple[str, str]:
 @contextmanager
 def _bar(screen: Screen, total: int) -> Iterator[tuple[Done, Callable[[str], None]]]:
     """A bar on stderr, if that is a terminal; gives a function that is told of each key, and one that says a line."""
-    if total < 2 or not sys.stderr.isatty():
+    if total < 2 or not is_terminal(sys.stderr):
         yield lambda _: None, screen.remark
         return
     # Late: only a terminal needs it.

@@ -70,6 +70,11 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is there, which a closed one is not, and is a terminal."""
+    return stream is not None and stream.isatty()
+
+
 def in_colour(*parts: str | tuple[str, str]) -> Text:
     """One line out of plain and styled pieces, made harmless."""
     # Late, as above.
