@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,7 +13,7 @@ import typer
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of, fields_of, give_up_stdout
-from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, code_of, explained
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient, CreatedKey
@@ -47,13 +48,15 @@ def create(
 ) -> ExitCode:
     """Create a key, and write its secret to a file or show it.
 
-    The secret cannot be had later.
+    One of --output and --show is needed: the secret cannot be had later.
     """
     if output is None and not show:
         raise Stop(
             "a key's secret can be had only once, so say where it goes. Nothing was sent.",
             "Add --output FILE, or --show to have it on the screen.",
         )
+    for name in role or ():
+        _check_role(name)
     store = None if output is None else _new_file(output)
     with session.client() as client:
         created = _created(client, description, role)
@@ -107,7 +110,17 @@ def _untold(what: str, failure: BaseException) -> BaseException:
     return Stop(f"{what}, but the answer could not be written: {failure.strerror}.", code=ExitCode.FAILED)
 
 
+def _check_role(name: str) -> None:
+    close = get_close_matches(name.upper().replace("_", "-"), ROLES, 1)
+    # Whatever is like none of them may be a secret, and the client refuses it without a word of it.
+    if name not in ROLES and close:
+        raise Stop(
+            f"{close[0]} is a role, but not as it was typed. Nothing was sent.", f"Did you mean --role {close[0]}?"
+        )
+
+
 def _new_file(output: str) -> Callable[[CreatedKey], None]:
+    check_place("--output", output, instead="To have the secret on the screen: --show")
     # Late, as all that --help does not need.
     from api_keys_client import stores
 

@@ -106,7 +106,7 @@ def _examine(session: Session, findings: Findings) -> None:
     with client:
         findings.base_url = client.generated.api_client.configuration.host
         if session.base_url is None and "API_KEYS_BASE_URL" not in os.environ:
-            findings.add("address", "note", f"{findings.base_url}, for want of another", _ADDRESS)
+            findings.add("address", "note", f"{findings.base_url}, the default", _ADDRESS)
         else:
             findings.add("address", "ok", str(findings.base_url))
         began = time.monotonic()

@@ -12,7 +12,7 @@ import typer
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of
-from api_keys_client._cli_session import ExitCode, Session, Stop
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place
 
 if TYPE_CHECKING:
     from api_keys_client import CreatedKey
@@ -60,7 +60,7 @@ def rotate(
 ) -> ExitCode:
     """Put a new key in place of an old one, and store its secret.
 
-    The old key is deactivated once the new one is stored.
+    One of --to-file, --to-env-file and --to-command is needed. The old key is deactivated once the new one is stored.
     """
     store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
     if to_file is not None and not overwrite:
@@ -134,6 +134,7 @@ def _target(
     from api_keys_client import stores
 
     if to_file is not None:
+        check_place("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
         return stores.file(to_file), to_file
     if to_env_file is not None:
         path, name = to_env_file

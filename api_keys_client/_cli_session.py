@@ -57,6 +57,22 @@ class Stop(Exception):
         self.code = code
 
 
+def check_place(option: str, path: str, *, instead: str) -> None:
+    """Refuses what stands for a file and is none.
+
+    Raises:
+        Stop: it is empty, a folder, or the `-` of other programs.
+    """
+    if path == "-":
+        raise Stop(f"{option} takes a file, and - is none. Nothing was sent.", instead)
+    if not path:
+        raise Stop(
+            f"the FILE of {option} is empty. Nothing was sent.", "If it comes from a variable, see what it holds."
+        )
+    if os.path.isdir(path):
+        raise Stop(f"the FILE of {option} is {path}: it is a folder. Nothing was sent.", "Name a file in it.")
+
+
 @dataclass
 class Session:
     """The options that every command that asks the server has."""
@@ -97,10 +113,14 @@ class Session:
             Stop: the token file cannot be used.
             ConfigurationError: a setting is missing or wrong.
         """
+        if self.token_file is not None:
+            check_place(
+                "--token-file", self.token_file, instead="To read the token from stdin: --token-file /dev/stdin"
+            )
         times: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout, "deadline": self.timeout}
         return api_keys_client.ApiKeysClient(
             self.base_url,
-            token=_read_token(self.token_file) if token is None and self.token_file else token,
+            token=_read_token(self.token_file) if token is None and self.token_file is not None else token,
             allow_http=self.allow_http,
             **times,
         )

@@ -129,7 +129,7 @@ def test_a_description_that_never_ends_is_not_waited_for(engine: Sandbox) -> Non
 def test_without_an_address_it_says_which_it_took(engine: Sandbox) -> None:
     run = piped(None, "doctor", "--json", "--timeout", "1", API_KEYS_BASE_URL=None, API_KEYS_TOKEN="a-token")
     state, found, next_step = checks(run)["address"]
-    assert (state, found) == ("note", "http://localhost, for want of another")
+    assert (state, found) == ("note", "http://localhost, the default")
     assert next_step is not None
     assert "API_KEYS_BASE_URL" in next_step
 

@@ -38,6 +38,13 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "another host over http": (["list", "--base-url", "http://engine.example"], ["say --allow-http"]),
     "a base URL that is none": (["list", "--base-url", "ftp://x"], ["https://"]),
     "a token file that is not there": (["list", "--token-file", "/nowhere/token"], ["/nowhere/token", "No such file"]),
+    "a token file of stdin": (["list", "--token-file", "-"], ["--token-file /dev/stdin"]),
+    "a token file without a name": (["list", "--token-file", ""], ["--token-file is empty"]),
+    "a place that is no file": (["create", "--output", "-"], ["--output", "--show"]),
+    "a place without a name": (["create", "--output", ""], ["--output is empty"]),
+    "a place that is a folder": (["create", "--output", "/"], ["it is a folder"]),
+    "a new place without a name": (["rotate", UNKNOWN_ID, "--to-file", ""], ["--to-file is empty"]),
+    "a role in small letters": (["create", "--role", "task_admin", "--show"], ["Did you mean --role TASK-ADMIN?"]),
     "a token on the command line": (["list", "--token", "t0ken"], ["--token-file"]),
     "a token in a word": (["--token=t0ken", "list"], ["--token-file"]),
     "a secret for an id": (["deactivate", "--yes", "c2VjcmV0" * 12], ["--leaked"]),
@@ -150,7 +157,7 @@ def test_a_token_file_that_others_can_read_is_refused(engine: Sandbox, tmp_path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: path.mkdir(), "it is a folder"),
         (lambda path: private(path, ""), "empty"),
         (lambda path: private(path, "two words"), "--token-file holds a space"),
     ],
