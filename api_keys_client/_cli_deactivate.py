@@ -180,6 +180,7 @@ def _deactivate(screen: Screen, client: ApiKeysClient, ids: Sequence[str]) -> Ex
         def done(outcome: Deactivation) -> None:
             outcomes[outcome.key_id] = outcome
             advance(outcome)
+            interruption.raise_once()
 
         with suppress(KeyboardInterrupt):
             client.deactivate_many(ids, done)

@@ -22,11 +22,22 @@ class Interruption:
     """The exit code that it stands for; None without one."""
     gave_up = False
     """Whether a second one came, which gave up what was under way."""
+    _raised = False
+
+    def raise_once(self) -> None:
+        """Raises it, where nothing is lost by that: raised by the signal itself, it could come before a key is told of.
+
+        Raises:
+            KeyboardInterrupt: there was one, and this is the first call since.
+        """
+        if self.code is not None and not self._raised:
+            self._raised = True
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def interruptible(say: Callable[[str], None], give_up: Callable[[], None]) -> Iterator[Interruption]:
-    """Turns the first signal into a `KeyboardInterrupt` that is told of, and lets the second one give up.
+    """Notes the first signal, and lets the second one give up.
 
     Args:
         say: tells the user what happens now.
@@ -38,8 +49,7 @@ def interruptible(say: Callable[[str], None], give_up: Callable[[], None]) -> It
         if seen.code is None:
             seen.code = _CODES[signal.Signals(number)]
             say(STOPPING)
-            raise KeyboardInterrupt
-        if not seen.gave_up:
+        elif not seen.gave_up:
             seen.gave_up = True
             threading.Thread(target=give_up).start()
 
