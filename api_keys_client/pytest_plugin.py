@@ -5,7 +5,7 @@ pytest loads this module in every run, used or not; what the fixtures need is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,13 +65,13 @@ def api_keys_sandbox(
     sandbox, faults = _wanted(_api_keys_sandboxes, **_marked(request.node))
     try:
         for operation, fault in faults:
-            sandbox.queue(fault, operation=operation)
+            _queue(sandbox, operation, fault)
         yield sandbox
-        unmet = sandbox.unmet
+        unmet = [f"{fault} for {name}" if name else repr(fault) for name, fault in sandbox._queued]
     finally:
         sandbox.reset()
     if unmet and request.node.stash.get(_passed, False):
-        pytest.fail(f"queued, but met by no request: {', '.join(map(repr, unmet))}", pytrace=False)
+        pytest.fail(f"queued, but met by no request: {', '.join(unmet)}", pytrace=False)
 
 
 @pytest.fixture
@@ -114,7 +114,25 @@ def _wanted(
     limit: int = 1000,
     faults: tuple[Fault | tuple[Operation, Fault], ...] = (),
 ) -> tuple[Sandbox, list[tuple[Operation | None, Fault]]]:
-    return sandboxes(profile, limit), [fault if isinstance(fault, tuple) else (None, fault) for fault in faults]
+    try:
+        pairs: list[tuple[Operation | None, Fault]] = [
+            fault if isinstance(fault, tuple) else (None, fault) for fault in faults
+        ]
+        return sandboxes(profile, limit), pairs
+    except (TypeError, ValueError) as error:
+        problem = str(error) if isinstance(faults, Iterable) else "faults= is a list of faults"
+    raise _refused(problem)
+
+
+def _queue(sandbox: Sandbox, operation: Operation | None, fault: Fault) -> None:
+    try:
+        sandbox.queue(fault, operation=operation)
+    except ValueError as error:
+        raise _refused(str(error)) from None
+
+
+def _refused(problem: str) -> BaseException:
+    return pytest.fail.Exception(f"the marker {_MARKER} cannot be obeyed: {problem}", pytrace=False)
 
 
 def _unavailable(fixture: str, extras: str, error: ImportError) -> BaseException:

@@ -160,7 +160,12 @@ class Sandbox:
         self.stop()
 
     def queue(self, fault: Fault, *, operation: Operation | None = None, times: int = 1) -> None:
-        """Let the next `times` requests, of this operation or of any, meet the fault; the first queued is met first."""
+        """Let the next `times` requests, of this operation or of any, meet the fault; the first queued is met first.
+
+        :raises ValueError: there is no such operation, so no request could meet the fault.
+        """
+        if operation is not None and operation not in get_args(Operation):
+            raise ValueError(f"the operation is one of {', '.join(get_args(Operation))}")
         with self._lock:
             self._queued.extend((operation, fault) for _ in range(times))
 

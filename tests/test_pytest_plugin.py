@@ -101,15 +101,20 @@ class TestSandbox:
             ("profiles='spec'", "*takes profile=, limit= and faults= only*"),
             ("profile='specification'", "*the profile is one of engine, spec*"),
             ("limit=-1", "*the limit cannot be negative*"),
+            ("limit='many'", "*cannot be obeyed*"),
+            ("faults=Fault.drop()", "*faults= is a list of faults*"),
+            ("faults=[('creates', Fault.drop())]", "*the operation is one of create, list, get, deactivate*"),
         ],
     )
     def test_marker_that_makes_no_sense_is_an_error(
         self, pytester: pytest.Pytester, arguments: str, complaint: str
     ) -> None:
-        source = f"@pytest.mark.api_keys_sandbox({arguments})\ndef test_it(api_keys_sandbox): pass"
+        imported = "from api_keys_client.sandbox import Fault"
+        source = f"{imported}\n@pytest.mark.api_keys_sandbox({arguments})\ndef test_it(api_keys_sandbox): pass"
         result = run(pytester, source)
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines([complaint])
+        result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
 class TestUnmetFault:
@@ -133,8 +138,9 @@ class TestUnmetFault:
         result.assert_outcomes(passed=3, errors=2)
         result.stdout.fnmatch_lines(
             [
-                "queued, but met by no request: Fault.drop(committed=False)",
-                "queued, but met by no request: Fault.garbage(committed=True), Fault.garbage(committed=True)",
+                "queued, but met by no request: Fault.drop(committed=False) for get",
+                "queued, but met by no request: Fault.garbage(committed=True) for deactivate, "
+                "Fault.garbage(committed=True) for deactivate",
             ]
         )
 

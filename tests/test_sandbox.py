@@ -776,6 +776,12 @@ class TestFaults:
         assert caller.call("GET", f"{KEYS}{UNKNOWN_ID}").status == 500
         assert sandbox.unmet == []
 
+    def test_for_an_operation_that_there_is_not_is_refused(self, sandbox: Sandbox) -> None:
+        mistyped: Any = "creates"
+        with pytest.raises(ValueError, match="one of create, list, get, deactivate"):
+            sandbox.queue(Fault.drop(), operation=mistyped)
+        assert sandbox.unmet == []
+
     def test_can_be_made_by_the_user(self, sandbox: Sandbox, caller: Caller) -> None:
         sandbox.queue(Fault("a teapot", lambda _: Response("short and stout", 418)))
         assert repr(sandbox.unmet) == "[a teapot]"
