@@ -60,7 +60,7 @@ def run_sandbox(context: typer.Context) -> int:
         from api_keys_client.sandbox import main
     except ImportError as error:
         raise Stop(str(error)) from None
-    return main(context.args)
+    return main(context.args, prog=context.command_path)
 
 
 def show_version(

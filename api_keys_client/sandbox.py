@@ -239,10 +239,10 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m api_keys_client.sandbox") -> int:
     """Run a sandbox from the command line until Ctrl-C or SIGTERM; the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m api_keys_client.sandbox",
+        prog=prog,
         description="A local server that answers as the Arthur GenAI Engine's API-keys API does. "
         "For development and tests only.",
         epilog="The token that clients need is taken from API_KEYS_TOKEN, or else BEARER_TOKEN, in the "
@@ -264,10 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
         )
-    except ValueError as error:
-        return _complain(str(error))
-    except sqlite3.Error as error:
-        return _complain(f"cannot use the database {options.db}: {error}")
+    except (ValueError, sqlite3.Error) as error:
+        about = "" if isinstance(error, ValueError) else f"cannot use the database {options.db}: "
+        return _complain(f"{about}{error}", code=2)
     return _run(sandbox, made_up=token is None)
 
 
@@ -278,10 +277,11 @@ def _run(sandbox: Sandbox, *, made_up: bool) -> int:
     try:
         sandbox.start()
     except OSError as error:
-        return _complain(f"cannot listen: {error.strerror or error}")
+        return _complain(f"cannot listen: {error.strerror or error}", code=1)
     try:
-        token = f"Token: {sandbox.token}\n" if made_up else ""
-        sys.stdout.write(f"A sandbox, for development and tests only.\n{token}Ready: {sandbox.url}\n")
+        token = f"export API_KEYS_TOKEN={sandbox.token}\n" if made_up else ""
+        exports = f"export API_KEYS_BASE_URL={sandbox.url}\n{token}"
+        sys.stdout.write(f"A sandbox, for development and tests only.\n{exports}Ready: {sandbox.url}\n")
         sys.stdout.flush()
         # With a timeout, because without one Ctrl-C does not end the wait on Windows.
         while not stopped.wait(1):
@@ -291,9 +291,9 @@ def _run(sandbox: Sandbox, *, made_up: bool) -> int:
     return 0
 
 
-def _complain(problem: str) -> int:
+def _complain(problem: str, *, code: int) -> int:
     sys.stderr.write(f"sandbox: {problem}\n")
-    return 1
+    return code
 
 
 if __name__ == "__main__":

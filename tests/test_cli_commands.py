@@ -477,7 +477,9 @@ def test_sandbox_is_the_sandbox_with_its_own_options(tmp_path: Path) -> None:
         child.send_signal(signal.SIGINT)
         assert ended(child).code == 0
     assert (tmp_path / "keys").exists()
-    assert "--profile" in piped(None, "sandbox", "--help").out
+    help_text = piped(None, "sandbox", "--help").out
+    assert help_text.startswith("usage: api-keys sandbox ")
+    assert "--profile" in help_text
 
 
 def test_sandbox_without_its_extra_says_how_to_get_it() -> None:

@@ -1127,7 +1127,7 @@ class TestCommandLine:
         with Process() as process:
             url, printed = process.ready()
             assert "development and tests only" in printed
-            match = re.search(r"^Token: (\S{32,})$", printed, re.MULTILINE)
+            match = re.search(r"^export API_KEYS_TOKEN=(\S{32,})$", printed, re.MULTILINE)
             assert match
             with caller_on(url, match[1]) as caller:
                 caller.create()
@@ -1145,7 +1145,8 @@ class TestCommandLine:
     def test_takes_the_token_of_the_environment_and_does_not_print_it(self, environment: dict[str, str]) -> None:
         with Process(**environment) as process:
             url, printed = process.ready()
-            assert "Token" not in printed
+            assert f"export API_KEYS_BASE_URL={url}\n" in printed
+            assert "TOKEN" not in printed
             assert "sesame" not in printed
             with caller_on(url, "sesame") as caller:
                 caller.create()
@@ -1192,7 +1193,7 @@ class TestCommandLine:
 
     def test_a_port_in_use_is_one_line(self, sandbox: Sandbox) -> None:
         with Process("--port", str(_address(sandbox.url)[1])) as process:
-            self.is_one_line(process.end(), "in use")
+            self.is_one_line(process.end(), "in use", code=1)
 
     @pytest.mark.parametrize("content", [b"This is a letter. " * 100, None])
     def test_an_unusable_database_is_one_line(self, tmp_path: Path, content: bytes | None) -> None:
@@ -1214,9 +1215,9 @@ class TestCommandLine:
             self.is_one_line((code, output, errors), "token")
             assert "sesame" not in errors
 
-    def is_one_line(self, end: tuple[int, str, str], problem: str) -> None:
-        code, output, errors = end
-        assert (code, output) == (1, "")
+    def is_one_line(self, end: tuple[int, str, str], problem: str, *, code: int = 2) -> None:
+        ended_with, output, errors = end
+        assert (ended_with, output) == (code, "")
         assert errors.startswith("sandbox: ")
         assert problem in errors
         assert errors.count("\n") == 1
