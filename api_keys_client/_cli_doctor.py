@@ -33,6 +33,10 @@ _TRUST = (
     "otherwise someone may be in between."
 )
 
+# How OpenSSL calls an answer that is no TLS, by its version.
+_NO_TLS = ("wrong version number", "record layer failure", "packet length too long")
+_PLAIN = "This port does not speak TLS. Is the engine at http:{}?"
+
 _COLOURS = {"ok": "green", "note": "yellow", "unknown": "yellow", "failed": "bold red"}
 
 
@@ -109,6 +113,7 @@ def _examine(session: Session, findings: Findings) -> None:
             findings.add("address", "note", f"{findings.base_url}, the default", _ADDRESS)
         else:
             findings.add("address", "ok", str(findings.base_url))
+        _proxy(findings, client.generated.api_client.configuration.proxy)
         began = time.monotonic()
         try:
             active: Active = client.with_options(max_attempts=1).list()
@@ -123,12 +128,25 @@ def _examine(session: Session, findings: Findings) -> None:
         _keys(findings, len(active))
 
 
+def _proxy(findings: Findings, proxy: str | None) -> None:
+    """Which proxy the requests go through, if they do; its URL is without the user's name and password here."""
+    if proxy is None:
+        return
+    scheme = str(findings.base_url).partition(":")[0]
+    # As Python itself looks them up: the small letters first.
+    names = (each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper()) if os.environ.get(each))
+    said_by = next(names, "the system's settings")
+    findings.add("proxy", "note", f"{proxy}, from {said_by}", "To go past it, put the engine's host into NO_PROXY.")
+
+
 def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed: bool) -> None:
     """Whether an engine answers at the address, and over what."""
     secure = str(findings.base_url).startswith("https:")
     if isinstance(active, api_keys_client.ApiConnectionError):
         # Only its words tell a server that is not trusted from one that is not there.
-        if secure and ("certificate" in active.args[0] or "TLS" in active.args[0]):
+        if secure and any(words in active.args[0] for words in _NO_TLS):
+            findings.failed("tls", active, _PLAIN.format(str(findings.base_url).partition(":")[2]))
+        elif secure and ("certificate" in active.args[0] or "TLS" in active.args[0]):
             findings.failed("tls", active, _TRUST)
         else:
             findings.failed("reachable", active)

@@ -206,6 +206,35 @@ def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
     assert (trusted.code, checks(trusted)["tls"][:2]) == (0, ("ok", "the certificate verifies"))
 
 
+def test_a_port_without_tls_is_called_that(engine: Sandbox) -> None:
+    address = engine.url.partition("://")[2]
+    run = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=f"https://{address}")
+    assert (run.code, states(run)) == (5, {"address": "ok", "tls": "failed"})
+    assert checks(run)["tls"][2] == f"This port does not speak TLS. Is the engine at http://{address}?"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
+def test_a_proxy_that_is_in_the_way_is_named_without_its_password(engine: Sandbox, name: str) -> None:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        proxy = {name: f"http://ann:pa55word@{address}"}
+        run = piped(
+            engine,
+            "doctor",
+            "--json",
+            "--allow-http",
+            "--timeout",
+            "2",
+            API_KEYS_BASE_URL="http://engine.test",
+            **proxy,
+        )
+    assert run.code == 5
+    assert checks(run)["proxy"][:2] == ("note", f"http://{address}, from {name}")
+    check_silent(run, "ann", "pa55word")
+    assert "proxy" not in states(piped(engine, "doctor", "--json", **proxy))
+
+
 def test_plain_http_that_was_allowed_is_pointed_out(engine: Sandbox) -> None:
     run = within(engine, "doctor", "--json", "--allow-http")
     assert checks(run)["tls"][0] == "note"
