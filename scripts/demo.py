@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -109,7 +111,12 @@ def walk(story: Story, client: ApiKeysClient) -> None:
     story.tell("... which ends with it", "client.get(key.id)", shown(client.get(temporary.id)))
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
+    if arguments:
+        # All that there is to say of a program without options.
+        asked = arguments in (["-h"], ["--help"])
+        print("Usage: scripts/demo (without arguments)", file=sys.stdout if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
     console = Console(highlight=False)
     console.width = min(max(console.width, NARROWEST), WIDEST)
     with Sandbox() as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
@@ -119,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

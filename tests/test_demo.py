@@ -88,6 +88,16 @@ def test_a_pipe_gets_the_story_without_colour(tmp_path: Path) -> None:
     check_story(text, 80)
 
 
+@pytest.mark.parametrize(("argument", "code"), [("foo", 2), ("--help", 0)])
+def test_arguments_are_answered_with_its_usage(argument: str, code: int) -> None:
+    finished = subprocess.run([*COMMAND, argument], capture_output=True, text=True, timeout=60, check=False)
+    assert (finished.returncode, finished.stdout + finished.stderr) == (
+        code,
+        "Usage: scripts/demo (without arguments)\n",
+    )
+    assert (finished.stdout != "") is (code == 0)
+
+
 @pytest.mark.parametrize(("terminal", "columns"), [(80, 80), (200, 80), (60, 60)])
 def test_a_terminal_gets_it_in_colour(tmp_path: Path, terminal: int, columns: int) -> None:
     text = in_a_terminal(tmp_path, terminal)
