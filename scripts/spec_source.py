@@ -30,12 +30,15 @@ def read_source(source: str, seconds: float) -> dict[str, Any]:
 
     Raises:
         Failure: it cannot be had whole, or is something else.
-        OSError: the file cannot be read.
     """
     if re.match("https?://", source, re.IGNORECASE):
         return parse_document(fetch(source, seconds))
-    with Path(source).open("rb") as file:
-        return parse_document(bounded(file.read(LIMIT + 1)))
+    try:
+        with Path(source).open("rb") as file:
+            content = file.read(LIMIT + 1)
+    except OSError as error:
+        raise Failure(f"cannot read {source}: {(error.strerror or str(error)).lower()}") from error
+    return parse_document(bounded(content))
 
 
 def parse_document(content: bytes) -> dict[str, Any]:

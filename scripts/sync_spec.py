@@ -36,6 +36,7 @@ class Outcome(NamedTuple):
     result: str
     changes: list[Change]
     error: str | None = None
+    unmatched: Sequence[str] = ()
 
 
 def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) -> Outcome:
@@ -51,7 +52,7 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
     if unmatched:
         # With the changes, which tell where the server has moved to.
         error = f"the overlay's target matches nothing, the server has moved: {'; '.join(unmatched)}"
-        return Outcome("failed", changes, error)
+        return Outcome("failed", changes, error, unmatched)
     if changes and not check:
         replace(path, written(arranged(new, old)))
     breaking = any(change.breaking for change in changes)
@@ -114,6 +115,8 @@ def as_text(outcome: Outcome) -> str:
         lines += [title] if changes else []
         for change in changes:
             lines += [f"  {change}", *(f"    touches {code}" for code in change.touches)]
+    if outcome.unmatched:
+        lines += ["Targets of the overlay that match nothing:", *(f"  {one_line(each)}" for each in outcome.unmatched)]
     if not lines and outcome.error is None:
         lines = ["No changes."]
     return "".join(f"{line}\n" for line in lines)

@@ -170,8 +170,8 @@ def test_what_is_no_document_is_refused(sync: Sync, root: Path, tmp_path: Path, 
 
 
 def test_a_file_that_is_not_there_is_refused(sync: Sync, root: Path, tmp_path: Path) -> None:
-    assert_refused(root, sync(tmp_path / "nowhere.json"), "No such file")
-    assert_refused(root, sync(tmp_path), "Is a directory")
+    assert_refused(root, sync(tmp_path / "nowhere.json"), f"cannot read {tmp_path / 'nowhere.json'}: no such file")
+    assert_refused(root, sync(tmp_path), "is a directory")
 
 
 @pytest.mark.parametrize("status", [204, 304, 401, 404, 500])

@@ -314,6 +314,8 @@ def test_an_answers_field_that_is_gone_is_told_although_the_overlay_no_longer_fi
     schemas(document)["ApiKeyResponse"]["required"].remove("is_active")
     finished = sync(document)
     assert_refused(root, finished, "the server has moved: $.components.schemas.ApiKeyResponse.properties.is_active\n")
+    named = "Targets of the overlay that match nothing:\n  $.components.schemas.ApiKeyResponse.properties.is_active\n"
+    assert finished.output.endswith(named)
     assert finished.lines[0] == "removed field ApiKeyResponse.is_active: boolean"
     assert "touches Attempts in api_keys_client/_attempts.py" in finished.lines
 
