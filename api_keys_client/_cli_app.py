@@ -164,8 +164,16 @@ def _told(error: Exception | KeyboardInterrupt, session: Session) -> int:
     return ExitCode.FAILED
 
 
+def _nothing(**_: Any) -> str:
+    return ""
+
+
+def _plain(original: Callable[[Any], list[str]], context: Any) -> list[str]:
+    return [piece.strip("{}") for piece in original(context)]
+
+
 def _light(command: Any) -> Any:
-    """Keeps typer from loading pydantic for the options that are not given, and for completion."""
+    """Keeps typer from loading pydantic where nothing is given, and from telling of Python's types in help."""
 
     def process(original: Callable[[Any, Any], Any], parameter: Any, context: Any, value: Any) -> Any:
         if context.resilient_parsing:
@@ -179,6 +187,10 @@ def _light(command: Any) -> Any:
         for parameter in found:
             if not isinstance(parameter.process_value, partial):
                 parameter.process_value = partial(process, parameter.process_value, parameter)
+                if parameter.param_type_name == "argument":
+                    # Only what it is called: typer adds braces, and the types that it has in Python.
+                    parameter.display_type_rich = _nothing
+                    parameter.get_usage_pieces = partial(_plain, parameter.get_usage_pieces)
         return found
 
     for part in (command, *command.commands.values()):

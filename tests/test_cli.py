@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,12 @@ def test_help_names_every_command_and_no_box_goes_into_a_pipe() -> None:
     ]
     assert run.out.isascii()
     assert "\x1b" not in run.out
+
+
+def test_help_calls_an_argument_by_its_name_alone() -> None:
+    text = piped(None, "rotate", "--help").out
+    assert text.startswith("Usage: api-keys rotate [OPTIONS] ID [CMD]...\n")
+    assert re.findall(r"^  (ID|CMD)  +The ", text, re.MULTILINE) == ["ID", "CMD"]
 
 
 def imports(module: Path) -> set[str]:
