@@ -32,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", forgotten)
 
 
+def requests(sandbox: Sandbox) -> list[str | None]:
+    """The operations that a sandbox was asked for, in that order."""
+    return [request.operation for request in sandbox.requests]
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*ENVIRONMENT, *PROXIES, *map(str.upper, PROXIES)):

@@ -1,4 +1,4 @@
-"""What the tests of rotations share: a place where the caller keeps the secret, and what must hold after any cut."""
+"""What the tests of rotations share: stores, keys as rotations leave them, and what must hold after any cut."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from conftest import _Blocking
 from hypothesis import settings
 
 import api_keys_client
-from api_keys_client import (
-    ApiKeysClient,
-    AsyncApiKeysClient,
-    CreatedKey,
-    RotationError,
-    key_id_from_secret,
-)
+from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey, NotStored, RotationError, key_id_from_secret
+from api_keys_client.rotation import replacement_mark
 from api_keys_client.sandbox import Sandbox
 
 OURS = str(Path(api_keys_client.__file__).parent)
 # The same examples each time, however busy the machine is.
 properties = settings(deadline=None, derandomize=True, max_examples=200)
 
+NONCE = "0123456789ab"
 LIMIT_REACHED = "Maximum number of active keys reached"
 
 
@@ -154,3 +151,26 @@ def assert_hides(shown: Iterator[tuple[str, str]], *secrets: str) -> None:
         for secret in secrets:
             for piece in pieces(secret):
                 assert piece not in text, f"{where} shows {piece}"
+
+
+def store(_: CreatedKey) -> None:
+    """Keeps nothing: for rotations whose new key nobody needs."""
+
+
+def refuse(_: CreatedKey) -> None:
+    raise NotStored("no")
+
+
+def fail(_: CreatedKey) -> None:
+    raise RuntimeError("no")
+
+
+def rotation_error(call: Callable[[], object]) -> RotationError:
+    with pytest.raises(RotationError) as caught_error:
+        call()
+    return caught_error.value
+
+
+def left_over(client: ApiKeysClient, old_id: str) -> str:
+    """A key as a rotation of this one leaves it that is cut off."""
+    return client.create(replacement_mark("ci", old_id, NONCE)).id
