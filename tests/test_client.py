@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
-import signal
-import sys
-import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Connect
+from conftest import Connect, requests
 from pytest_httpserver import HTTPServer
 
 from api_keys_client import (
     UNSET,
     ApiConnectionError,
     ApiKeysClient,
-    ApiKeysError,
-    ApiTimeoutError,
     AuthenticationError,
-    ConfigurationError,
     Deactivation,
     InvalidRequestError,
     KeyLimitReachedError,
     KeyNotFoundError,
     Outcome,
-    OutcomeUnknownError,
-    RateLimitedError,
     Role,
     ServerError,
-    UnexpectedResponseError,
     key_id_from_secret,
 )
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Sandbox
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
-
-
-def paths(sandbox: Sandbox) -> list[str | None]:
-    return [request.operation for request in sandbox.requests]
 
 
 def test_a_key_lives_its_whole_life(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -71,7 +56,7 @@ def test_a_204_is_read_back_and_a_record_is_not() -> None:
             ApiKeysClient(sandbox.url, token=sandbox.token) as client,
         ):
             assert not client.deactivate(client.create("x").id).is_active
-            assert paths(sandbox) == expected
+            assert requests(sandbox) == expected
 
 
 @pytest.mark.parametrize(
@@ -247,130 +232,6 @@ def test_an_interrupted_many_tells_those_done(sandbox: Sandbox, client: ApiKeysC
     assert set(told) == {key.id for key in sandbox.keys() if not key.is_active}
 
 
-def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    with client.temporary_key("ci", ["TASK-ADMIN"]) as temporary:
-        assert sandbox.accepts(temporary.key.get_secret_value())
-        assert re.fullmatch(r"ci \(temporary #[0-9a-f]{12}\)", temporary.description or "")
-    with pytest.raises(ZeroDivisionError), client.temporary_key() as other:
-        assert (other.description or "").startswith("(temporary #")
-        raise ZeroDivisionError
-    assert not any(key.is_active for key in sandbox.keys())
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no thread can be interrupted here")
-def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -> None:
-    """The sync client's: the async one's tests cancel a task."""
-    main = threading.get_ident()
-
-    def act(exchange: Exchange) -> Any:
-        for _ in range(3):
-            signal.pthread_kill(main, signal.SIGINT)
-            exchange.pause(0.05)
-        return exchange.answer()
-
-    engine.queue(Fault("interrupting", act), operation="deactivate")
-    with ApiKeysClient(engine.url, token=engine.token) as client:
-        with pytest.raises(KeyboardInterrupt), client.temporary_key("ci"):
-            signal.raise_signal(signal.SIGINT)
-    assert paths(engine) == ["create", "deactivate", "get"]
-    assert [key.is_active for key in engine.keys()] == [False]
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
-def test_ctrl_c_in_the_creation_of_a_temporary_key_says_what_was_seen(engine: Sandbox) -> None:
-    main = threading.get_ident()
-
-    def act(exchange: Exchange) -> Any:
-        exchange.answer()
-        signal.pthread_kill(main, signal.SIGINT)
-        return Fault.silence().act(exchange)
-
-    engine.queue(Fault("interrupting", act), operation="create")
-    with ApiKeysClient(engine.url, token=engine.token) as client:
-        with pytest.raises(KeyboardInterrupt) as caught, client.temporary_key("ci"):
-            pytest.fail("there is no key to work with")
-    (key,) = engine.keys()
-    assert not key.is_active
-    assert vars(caught.value)["__notes__"] == [f"Key {key.id} was made and has been deactivated."]
-
-
-@pytest.mark.parametrize("fault", [Fault.drop(committed=True), Fault.garbage(), Fault.truncated()])
-def test_a_temporary_key_that_was_cut_off_is_undone(sandbox: Sandbox, client: ApiKeysClient, fault: Fault) -> None:
-    sandbox.queue(fault, operation="create")
-    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    (key,) = sandbox.keys()
-    assert not key.is_active
-    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
-
-
-@pytest.mark.parametrize("hidden", [True, False])
-def test_a_temporary_key_whose_id_is_known_is_undone_by_it(
-    sandbox: Sandbox, client: ApiKeysClient, hidden: bool
-) -> None:
-    def act(exchange: Exchange) -> Any:
-        answer = exchange.answer()
-        answer.set_data(json.dumps({**json.loads(answer.get_data()), "key": None}))
-        return answer
-
-    sandbox.queue(Fault("without its secret", act), operation="create")
-    if hidden:
-        sandbox.queue(Fault.status(503), operation="list", times=9)
-    with pytest.raises(ApiKeysError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    (key,) = sandbox.keys()
-    assert not key.is_active
-    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
-    assert "list" not in paths(sandbox)
-
-
-@pytest.mark.parametrize("description", [5, b"ci", UNSET, ["ci"], "c\0i"])
-def test_a_bad_description_of_a_temporary_key_is_refused(
-    sandbox: Sandbox, client: ApiKeysClient, description: Any
-) -> None:
-    with pytest.raises(InvalidRequestError), client.temporary_key(description):
-        pytest.fail("there is no key to work with")
-    assert sandbox.requests == []
-
-
-def test_a_created_key_that_nobody_could_deactivate_is_unknown(httpserver: HTTPServer, connect: Connect) -> None:
-    record = {"id": "key-17", "is_active": True, "created_at": "2026-01-02T03:04:05", "key": "secret"}
-    httpserver.expect_request("/auth/api_keys/").respond_with_json(record)
-    with pytest.raises(OutcomeUnknownError, match="id: no UUID"):
-        connect(httpserver.url_for(""), token="token").create()
-
-
-def test_a_temporary_key_that_comes_late_is_undone(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.commit_late(0.1), operation="create")
-    with pytest.raises(OutcomeUnknownError), client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    assert [key.is_active for key in sandbox.keys()] == [False]
-
-
-def test_a_temporary_key_that_cannot_be_undone_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.drop(committed=True), operation="create")
-    sandbox.queue(Fault.status(403), operation="deactivate")
-    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    (key,) = sandbox.keys()
-    assert f"Key {key.id} was made and could not be deactivated" in str(caught.value)
-
-
-def test_a_temporary_key_that_was_never_seen_is_named_by_its_nonce(sandbox: Sandbox, connect: Connect) -> None:
-    client = connect(sandbox.url, token=sandbox.token)
-    sandbox.queue(Fault.drop(), operation="create")
-    with pytest.raises(OutcomeUnknownError, match=r"No such key was seen; one may still appear, with #[0-9a-f]{12}"):
-        with client.temporary_key("ci"):
-            pytest.fail("there is no key to work with")
-
-
-def test_a_refused_temporary_key_is_not_looked_for(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.status(403), operation="create")
-    with pytest.raises(ApiKeysError), client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    assert paths(sandbox) == ["create"]
-
-
 def test_a_view_shares_the_connections_and_leaves_them_open(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with client.with_options(max_attempts=1, timeout=5, deadline=9) as view:
         assert view.list() == []
@@ -410,120 +271,3 @@ def test_the_generated_layer_works_on_the_same_connections(engine: Sandbox) -> N
         assert [record.id for record in api.get_all_active_api_keys_auth_api_keys_get()] == [created.id]
     with pytest.raises(ApiConnectionError, match="closed"):
         api.get_all_active_api_keys_auth_api_keys_get()
-
-
-def test_reads_are_replayed_after(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    key_id = client.create("ci").id
-    for fault in (Fault.drop(), Fault.truncated(), Fault.status(503), Fault.status(429, retry_after=0)):
-        before = len(sandbox.requests)
-        sandbox.queue(fault, operation="get")
-        assert client.get(key_id).id == key_id
-        assert len(sandbox.requests) == before + 2, fault
-
-
-def test_attempts_end(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.drop(), operation="list", times=3)
-    with pytest.raises(ApiConnectionError) as caught:
-        client.list()
-    assert caught.value.attempts == 3
-    assert paths(sandbox) == ["list"] * 3
-    assert sandbox.unmet == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "made"),
-    [
-        (Fault.drop(), 0),
-        (Fault.drop(committed=True), 1),
-        (Fault.status(500), 0),
-        (Fault.garbage(), 1),
-        (Fault.truncated(), 1),
-        (Fault.silence(committed=True), 1),
-    ],
-    ids=repr,
-)
-def test_a_create_that_may_have_happened_is_unknown_and_sent_once(
-    sandbox: Sandbox, connect: Connect, fault: Fault, made: int
-) -> None:
-    client = connect(sandbox.url, token=sandbox.token, timeout=0.3)
-    sandbox.queue(fault, operation="create")
-    with pytest.raises(OutcomeUnknownError) as caught:
-        client.create("ci")
-    assert caught.value.outcome is Outcome.UNKNOWN
-    assert caught.value.attempts == 1
-    assert paths(sandbox) == ["create"]
-    assert len(sandbox.keys()) == made
-
-
-def test_a_create_is_replayed_after_429(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.status(429, retry_after=0), operation="create")
-    assert client.create("ci").description == "ci"
-    assert paths(sandbox) == ["create", "create"]
-
-
-def test_rate_limited_for_too_long(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.status(429, retry_after=3600))
-    with pytest.raises(RateLimitedError) as caught:
-        client.list()
-    assert caught.value.retry_after == 3600
-    assert caught.value.attempts == 1
-
-
-def test_silence_ends_at_the_timeout(sandbox: Sandbox, connect: Connect) -> None:
-    client = connect(sandbox.url, token=sandbox.token, timeout=0.1, max_attempts=2)
-    sandbox.queue(Fault.silence(), times=2)
-    with pytest.raises(ApiTimeoutError) as caught:
-        client.list()
-    assert caught.value.attempts == 2
-    assert 0.2 <= caught.value.elapsed < 2
-
-
-def test_the_deadline_bounds_all_attempts(sandbox: Sandbox, connect: Connect) -> None:
-    client = connect(sandbox.url, token=sandbox.token, timeout=10, deadline=0.3, max_attempts=9)
-    sandbox.queue(Fault.silence(), times=9)
-    with pytest.raises(ApiTimeoutError) as caught:
-        client.list()
-    assert 0.3 <= caught.value.elapsed < 2
-
-
-def test_a_deactivation_that_cannot_be_read_back_is_applied(engine: Sandbox, connect: Connect) -> None:
-    client = connect(engine.url, token=engine.token)
-    key_id = client.create("ci").id
-    engine.queue(Fault.status(500), operation="get", times=3)
-    with pytest.raises(ServerError) as caught:
-        client.deactivate(key_id)
-    assert caught.value.outcome is Outcome.APPLIED
-    assert caught.value.attempts == len(paths(engine)) - 1 == 4
-    assert [key.is_active for key in engine.keys()] == [False]
-
-
-def test_a_token_that_is_gone_leaves_open_what_became_of_the_key(engine: Sandbox, connect: Connect) -> None:
-    key_id = connect(engine.url, token=engine.token).create("ci").id
-    engine.queue(Fault.drop(committed=True), operation="deactivate")
-    tokens = iter([engine.token])
-    with pytest.raises(ConfigurationError, match="raised StopIteration") as caught:
-        connect(engine.url, token=lambda: next(tokens)).deactivate(key_id)
-    assert caught.value.outcome is Outcome.UNKNOWN
-    assert caught.value.attempts == 1
-    assert caught.value.elapsed > 0
-    assert caught.value.key_id == key_id
-    assert "The key may be deactivated or still active" in str(caught.value)
-
-
-def test_a_deactivation_whose_record_says_active_is_unknown(httpserver: HTTPServer, connect: Connect) -> None:
-    record = {"id": UNKNOWN_ID, "is_active": True, "created_at": "2026-01-02T03:04:05"}
-    httpserver.expect_request(f"/auth/api_keys/deactivate/{UNKNOWN_ID}").respond_with_json(record)
-    with pytest.raises(UnexpectedResponseError) as caught:
-        connect(httpserver.url_for(""), token="token").deactivate(UNKNOWN_ID)
-    assert caught.value.outcome is Outcome.UNKNOWN
-
-
-def test_refused(connect: Connect, engine: Sandbox) -> None:
-    url = engine.url
-    engine.stop()
-    with pytest.raises(ApiConnectionError, match="refused") as caught:
-        connect(url, token="token").create("x")
-    assert caught.value.outcome is Outcome.NOT_SENT
-    assert f"refused ({url})" in str(caught.value)
-    assert caught.value.attempts == 3
-    assert caught.value.retryable
