@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import pytest
+from judging import (
+    ALL,
+    BROKEN,
+    BROKEN_LATE,
+    CERTIFICATE,
+    CLOSED,
+    CREATE,
+    KEY_ID,
+    NOT_SENT,
+    NOT_SENT_LATE,
+    READS,
+    RECORD,
+    answer,
+    each_call,
+    each_replayed,
+    failed,
+    judged,
+)
 
 from api_keys_client import (
     ApiConnectionError,
@@ -19,48 +35,11 @@ from api_keys_client import (
     Outcome,
     OutcomeUnknownError,
     PermissionDeniedError,
-    RateLimitedError,
     ServerError,
     UnexpectedResponseError,
 )
-from api_keys_client._calls import Answer, Call, Calls, Lost
-from api_keys_client._outcome import Again, Done, judge, still_active, unconfirmed
-from api_keys_client.settings import Given, check
-
-SETTINGS = check(Given("http://localhost", "token"))
-CALLS = Calls(SETTINGS)
-KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
-RECORD = {"id": KEY_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": []}
-
-READS: dict[str, Call[Any]] = {"get": CALLS.get(KEY_ID), "list": CALLS.list()}
-REPLAYED: dict[str, Call[Any]] = {**READS, "deactivate": CALLS.deactivate(KEY_ID)}
-CREATE: Call[Any] = CALLS.create("ci", ["TASK-ADMIN"])
-ALL: dict[str, Call[Any]] = {**REPLAYED, "create": CREATE}
-
-each_replayed = pytest.mark.parametrize("call", REPLAYED.values(), ids=REPLAYED)
-each_call = pytest.mark.parametrize("call", ALL.values(), ids=ALL)
-
-
-def judged(call: Call[Any], came: Answer | Lost, **how: Any) -> Any:
-    return judge(call, came, **{"attempt": 1, "elapsed": 0.1, "settings": SETTINGS, "chance": 1.0, **how})
-
-
-def failed(call: Call[Any], came: Answer | Lost, **how: Any) -> ApiKeysError:
-    verdict = judged(call, came, **how)
-    assert isinstance(verdict, ApiKeysError)
-    return verdict
-
-
-def answer(status: int, body: object = b"", retry_after: str | None = None) -> Answer:
-    return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode(), retry_after)
-
-
-NOT_SENT = Lost(False, "connection", "the connection was refused")
-NOT_SENT_LATE = Lost(False, "timeout", "no connection was made in time")
-BROKEN = Lost(True, "connection", "the connection was reset")
-BROKEN_LATE = Lost(True, "timeout", "no whole answer came in time")
-CERTIFICATE = Lost(False, "certificate", "the server's certificate does not verify: expired")
-CLOSED = Lost(False, "closed", "the client is closed")
+from api_keys_client._calls import Answer, Call, Lost
+from api_keys_client._outcome import Again, Done, still_active, unconfirmed
 
 
 @each_call
@@ -121,55 +100,6 @@ def test_no_whole_answer_to_a_create_is_unknown(came: Lost) -> None:
     assert "may have been created" in str(error)
 
 
-@each_call
-def test_429_is_replayed_after_the_backoff(call: Call[Any]) -> None:
-    verdict = judged(call, answer(429), chance=0.5)
-    assert isinstance(verdict, Again)
-    assert verdict.wait == 0.125
-    assert judged(call, answer(429), attempt=2, chance=0.5).wait == 0.25
-
-
-@each_call
-def test_429_is_replayed_after_what_the_server_asks(call: Call[Any]) -> None:
-    assert judged(call, answer(429, retry_after="7")).wait == 7
-    assert judged(call, answer(429, retry_after="0")).wait == 0
-    assert judged(call, answer(429, retry_after="60"), settings=check(Given(token="token", deadline=100))).wait == 60
-
-
-@each_call
-def test_429_that_asks_for_too_long_is_raised(call: Call[Any]) -> None:
-    error = failed(call, answer(429, retry_after="61"), settings=check(Given(token="token", deadline=100)))
-    assert isinstance(error, RateLimitedError)
-    assert error.retry_after == 61
-    assert error.outcome == (Outcome.REJECTED if call.operation.changes else None)
-
-
-def test_429_that_asks_for_ever_is_raised_with_a_number() -> None:
-    error = failed(CREATE, answer(429, retry_after="9" * 400))
-    assert isinstance(error, RateLimitedError)
-    assert error.retry_after == 9_999_999_999
-
-
-def test_a_retry_after_date_counts_from_the_answer() -> None:
-    came = answer(429, retry_after="Mon, 23 Nov 2026 12:00:30 GMT")
-    came.received_at = 1795435200.0 + 10  # 12:00:10
-    assert judged(READS["get"], came).wait == pytest.approx(20)
-    came.received_at += 100
-    assert judged(READS["get"], came).wait == 0
-    assert judged(READS["get"], answer(429, retry_after="Thu, 01 Jan 1970 00:00:07 GMT")).wait == 7
-
-
-def test_a_date_without_a_zone_is_utc() -> None:
-    came = answer(429, retry_after="Mon Nov 23 12:00:30 2026")
-    came.received_at = 1795435200.0
-    assert judged(READS["get"], came).wait == pytest.approx(30)
-
-
-@pytest.mark.parametrize("nonsense", ["-1", "soon", "", "1e3", "٣", "Mon, 99 Foo 2026"])
-def test_a_retry_after_that_makes_no_sense_is_a_backoff(nonsense: str) -> None:
-    assert judged(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
-
-
 @each_replayed
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 def test_a_failing_server_is_replayed(call: Call[Any], status: int) -> None:
@@ -192,10 +122,6 @@ def test_a_failing_server_makes_a_create_unknown(status: int) -> None:
 @pytest.mark.parametrize("status", [501, 505, 599])
 def test_other_server_errors_stop(call: Call[Any], status: int) -> None:
     assert isinstance(failed(call, answer(status)), ServerError)
-
-
-def test_503_obeys_retry_after() -> None:
-    assert judged(READS["get"], answer(503, retry_after="3")).wait == 3
 
 
 @pytest.mark.parametrize(
@@ -338,116 +264,6 @@ def test_the_outcome_is_the_worst_of_all_attempts() -> None:
 )
 def test_which_outcome_is_worse(worst: Outcome, name: str, came: Answer | Lost, outcome: Outcome) -> None:
     assert failed(ALL[name], came, attempt=3, worst=worst).outcome is outcome
-
-
-def test_no_wait_goes_past_the_deadline() -> None:
-    assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.7), Again)
-    assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.75), ApiConnectionError)
-
-
-def test_the_backoff_is_bounded() -> None:
-    many = check(Given("http://localhost", "token", max_attempts=50))
-    assert judged(READS["get"], NOT_SENT, attempt=20, settings=many).wait == 8
-
-
-def test_the_detail_is_bounded_printable_and_without_the_token() -> None:
-    came = answer(400, {"detail": "token-1 \x1b[31m" + "x" * 5000})
-    came.token = "token-1"
-    error = failed(READS["get"], came)
-    assert error.detail
-    assert error.detail.startswith("[token]  [31mxxx")
-    assert error.detail.endswith("xxx…")
-    assert len(error.detail) == 1000
-    assert "token-1" not in str(error)
-    assert failed(READS["get"], answer(400, {"detail": "x" * 1000})).detail == "x" * 1000
-
-
-@pytest.mark.parametrize("rest", [b"ab", b"abc", b"abcd", b"a longer secret"])
-@pytest.mark.parametrize("before", ["", "k", "ke", "key", "keys"])
-def test_a_secret_in_the_detail_is_masked_whatever_it_is_glued_to(before: str, rest: bytes) -> None:
-    secret = base64.b64encode(KEY_ID.encode() + b":" + rest).decode()
-    assert failed(READS["get"], answer(400, {"detail": f"no {before}{secret} here"})).detail == "no [secret] here"
-    shouted = base64.b64encode(KEY_ID.upper().encode() + b":" + rest).decode()
-    assert failed(READS["get"], answer(400, {"detail": f"no {before}{shouted} here"})).detail == "no [secret] here"
-
-
-def test_what_only_looks_like_a_secret_in_the_detail_stays() -> None:
-    alone = base64.b64encode(f"{KEY_ID} and more".encode()).decode()
-    assert failed(READS["get"], answer(400, {"detail": alone})).detail == alone
-    words = "no key XXXX-XXXX " + base64.b64encode(b"this is long enough to be a secret, but it is none").decode()
-    assert failed(READS["get"], answer(400, {"detail": words})).detail == words
-
-
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        ({"loc": ["X-Team", 0], "msg": "Too long: "}, "X-Team.0: Too long"),
-        ({"msg": "Too long"}, "Too long"),
-        ({"loc": "body", "msg": "Too long"}, "Too long"),
-        ({"loc": ["body"]}, "body"),
-    ],
-)
-def test_faults_are_told_as_far_as_they_are_there(fault: object, told: str) -> None:
-    assert failed(CREATE, answer(422, {"detail": [fault, 7, {"loc": [], "msg": "no"}]})).detail == f"{told}; no"
-
-
-def test_no_more_than_ten_faults_are_told() -> None:
-    detail = failed(CREATE, answer(422, {"detail": [{"msg": f"fault {number}"} for number in range(11)]})).detail
-    assert detail
-    assert detail.split("; ") == [f"fault {number}" for number in range(10)]
-
-
-def test_both_shapes_of_an_error_body_are_read() -> None:
-    faults = [{"loc": ["body", "roles", 0], "msg": "Input should be a role", "type": "enum", "input": "s3cret"}]
-    error = failed(CREATE, answer(422, {"detail": faults}))
-    assert error.detail == "body.roles.0: Input should be a role"
-    assert "s3cret" not in str(error)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"<html>proxy</html>", b"\xff\xfe", b"[" * 5000, b"[7]", b"null", b'{"detail": 7}', b'{"detail": [7]}'],
-)
-def test_a_body_of_another_shape_has_no_detail(body: bytes) -> None:
-    assert failed(READS["get"], answer(400, body)).detail is None
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "told"),
-    [
-        (404, b"", "get {}: the server answered 404 Not Found. "),
-        (404, {"detail": "Not Found"}, "get {}: the server answered 404 Not Found. "),
-        (404, {"detail": "No such key"}, "get {}: the server answered 404 Not Found: No such key. "),
-        (499, b"", "get {}: the server answered 499. "),
-        (499, {"detail": "gone"}, "get {}: the server answered 499: gone. "),
-    ],
-)
-def test_a_refusal_is_told_by_its_status_and_the_servers_words(status: int, body: object, told: str) -> None:
-    assert str(failed(READS["get"], answer(status, body))).startswith(told.format(KEY_ID))
-
-
-def test_a_proxy_that_wants_a_password_is_told_from_a_server() -> None:
-    error = failed(READS["get"], answer(407))
-    assert type(error) is UnexpectedResponseError
-    assert "proxy" in error.next_step
-
-
-def test_the_attempts_are_told_where_there_were_more_than_one() -> None:
-    assert "after" not in str(failed(READS["list"], CLOSED))
-    error = failed(READS["list"], answer(429, retry_after="61"), attempt=2, elapsed=4.51)
-    assert error.elapsed == 4.51
-    told = "list: the server answered 429 Too Many Requests (after 2 attempts in 4.5 s)."
-    assert str(error) == f"{told} {error.next_step}"
-
-
-def test_what_was_changed_is_told_where_something_could_be() -> None:
-    unchanged = "No key was changed."
-    for call in (CREATE, ALL["deactivate"]):
-        assert unchanged in str(failed(call, NOT_SENT, attempt=3))
-        assert unchanged in str(failed(call, answer(403)))
-    for call in READS.values():
-        assert unchanged not in str(failed(call, answer(403)))
-    assert unchanged not in str(failed(CREATE, BROKEN))
 
 
 def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:

@@ -23,7 +23,7 @@ OTHERS = (
     "wrapper_needs",
 )
 # What the generated code decides, without the many tests of the network.
-CORE = ("answers", "arguments", "errors", "generated", "outcome", "settings")
+CORE = ("answers", "arguments", "errors", "generated", "outcome", "outcome_waits", "outcome_words", "settings")
 
 REFUSED = """
 from api_keys_client import ApiKeysClient, InvalidRequestError, Outcome, Role
