@@ -23,7 +23,10 @@ OTHERS = (
     "wrapper_needs",
 )
 # What the generated code decides, without the many tests of the network.
-CORE = ("answers", "arguments", "errors", "generated", "outcome", "outcome_waits", "outcome_words", "settings")
+CORE = (
+    *("answers", "arguments", "errors", "generated", "outcome", "outcome_waits", "outcome_words"),
+    *("settings", "settings_proxy", "settings_token"),
+)
 
 REFUSED = """
 from api_keys_client import ApiKeysClient, InvalidRequestError, Outcome, Role
