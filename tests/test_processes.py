@@ -1,178 +1,32 @@
-"""One client in many threads, in forked processes, and errors across a process pool. These are the sync client's."""
+"""One client in forked processes, and errors across a process pool. These are the sync client's."""
 
 from __future__ import annotations
 
 import os
 import re
-import ssl
 import subprocess
 import sys
-import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
-from conftest import Connect
-from wire import GOOD, KEY_ID, OPERATIONS, Act, Peer, Request, Server, answer, good, message, say
+from certificates import presenting
+from gathering import PATIENCE, Gathering, both_schemes
+from wire import KEY_ID, OPERATIONS, Act, Peer, Request, Server, answer, good, say
 
-from api_keys_client import ApiConnectionError, ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
-
-BOUND = 20
-"""Connections that one client has at most."""
-PATIENCE = 10.0
-"""Seconds for what takes next to none."""
+from api_keys_client import ApiKeysClient, ApiKeysError
 
 on_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-both_schemes = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def presenting(authority: trustme.CA, scheme: str) -> ssl.SSLContext | None:
-    if scheme == "http":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-class Gathering:
-    """Holds requests until they are let go, or until the client leaves; says when so many are there."""
-
-    def __init__(self, count: int) -> None:
-        self._missing = count
-        self._lock = threading.Lock()
-        self.complete = threading.Event()
-        self.go_on = threading.Event()
-
-    def _count(self) -> None:
-        with self._lock:
-            self._missing -= 1
-            if not self._missing:
-                self.complete.set()
-
-    def until_let_go(self, peer: Peer, request: Request) -> None:
-        self._count()
-        assert self.go_on.wait(PATIENCE)
-        peer.send(message(200, GOOD[request.operation]))
-
-    def until_left(self, peer: Peer, _: Request) -> None:
-        self._count()
-        peer.hold()
-
-
-def test_many_threads_share_the_connections_of_one_client() -> None:
-    with Server() as server, ApiKeysClient(server.url, token="token") as client, ThreadPoolExecutor(16) as threads:
-        views = [client, client.with_options(max_attempts=1)]
-        for record in threads.map(lambda number: views[number % 2].get(KEY_ID), range(2_000)):
-            assert record.id == KEY_ID
-    assert len(server.requests) == 2_000
-    assert server.connections <= 16
-
-
-def test_no_more_connections_are_made_than_the_bound() -> None:
-    gathering = Gathering(BOUND)
-    with Server(*[gathering.until_let_go] * 60) as server, ApiKeysClient(server.url, token="token") as client:
-        views = [client, client.with_options(token="other"), client.with_options(headers={"X-Team": "platform"})]
-        with ThreadPoolExecutor(60) as threads:
-            calls = [threads.submit(views[number % 3].get, KEY_ID) for number in range(60)]
-            assert gathering.complete.wait(PATIENCE)
-            wait_until(lambda: sum(map(waits, threading.enumerate())) >= 60 - BOUND)
-            gathering.go_on.set()
-            assert [call.result().id for call in calls] == [KEY_ID] * 60
-    assert server.connections == BOUND
-
-
-@both_schemes
-def test_closing_ends_the_calls_in_flight(authority: trustme.CA, scheme: str) -> None:
-    gathering = Gathering(BOUND)
-    with Server(*[gathering.until_left] * BOUND, tls=presenting(authority, scheme)) as server:
-        client = ApiKeysClient(server.url, token="token", deadline=15, ssl_context=trusting(authority))
-        with ThreadPoolExecutor(60) as threads:
-            kinds = ["create", "get"] * (BOUND // 2)
-            held = [threads.submit(OPERATIONS[kind], client) for kind in kinds]
-            assert gathering.complete.wait(PATIENCE)
-            # No connection is left for these.
-            waiting = [threads.submit(OPERATIONS[kind], client) for kind in ("create", "get") * 20]
-            wait_until(lambda: sum(map(waits, threading.enumerate())) >= 40)
-            client.close()
-            _, late = wait([*held, *waiting], PATIENCE)
-            assert not late
-    for kind, call in zip(kinds, held, strict=True):
-        check_closed(call, OutcomeUnknownError if kind == "create" else ApiConnectionError)
-    for call in waiting:
-        error = check_closed(call, ApiConnectionError)
-        assert error.outcome in (Outcome.NOT_SENT, None)
-    assert len(server.requests) == BOUND
-
-
-def test_closing_closes_the_idle_connections(connect: Connect) -> None:
-    left = threading.Event()
-
-    def answer_once(peer: Peer, request: Request) -> None:
-        good(peer, request)
-        peer.hold()
-        left.set()
-
-    with Server(answer_once) as server:
-        client = connect(server.url, token="token")
-        client.get(KEY_ID)
-        client.close()
-        assert left.wait(PATIENCE)
-
-
-def test_closing_ends_the_wait_before_the_next_attempt() -> None:
-    with Server(answer(503, b"{}", "Retry-After: 50")) as server, ThreadPoolExecutor(1) as thread:
-        client = ApiKeysClient(server.url, token="token")
-        call = thread.submit(client.get, KEY_ID)
-        wait_until(lambda: len(server.requests) == 1 and any(map(waits, threading.enumerate())))
-        client.close()
-        check_closed(call, ApiConnectionError)
-    assert len(server.requests) == 1
-
-
-def check_closed(call: Future[Any], kind: type[ApiKeysError]) -> ApiKeysError:
-    error = call.exception(PATIENCE)
-    assert isinstance(error, ApiKeysError)
-    assert type(error) is kind
-    assert "closed" in str(error)
-    assert not error.retryable
-    return error
-
-
-def waits(thread: threading.Thread) -> bool:
-    """Whether the thread waits for another, in a call of ours."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    if frame is None or (frame.f_code.co_name, Path(frame.f_code.co_filename).name) != ("wait", "threading.py"):
-        return False
-    while frame := frame.f_back:
-        if Path(frame.f_code.co_filename).name == "_transport.py":
-            return True
-    return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Asks again and again: that a thread waits is no event."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 SCRIPT = """
@@ -296,7 +150,7 @@ def test_a_forked_child_has_its_own_connections(authority: trustme.CA, scheme: s
         used[peer].append(request.headers["x-process"])
         good(peer, request)
 
-    with Server(*[note] * 99, tls=presenting(authority, scheme)) as server:
+    with Server(*[note] * 99, tls=presenting(authority) if scheme == "https" else None) as server:
         with script(CALLS_OF_BOTH, server, str(certificates)):
             pass
     first, *others = used.values()

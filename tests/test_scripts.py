@@ -105,7 +105,7 @@ STEPS = [
 TESTS = ["-m pytest -m not slow"]
 COVERAGE = ["-m coverage run -m pytest", "-m coverage combine", "-m coverage report"]
 TEN_TIMES = ["-m pytest -p randomly -m not slow"] * 10 + [
-    "-m pytest tests/test_processes.py tests/test_rotate_races.py"
+    "-m pytest tests/test_threads.py tests/test_processes.py tests/test_rotate_races.py"
 ] * 10
 
 
