@@ -229,16 +229,20 @@ class Transport:
         and those in flight are waited for and told.
         """
         # Imported late: most programs never fan out.
-        from concurrent.futures import ThreadPoolExecutor, as_completed
+        from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
         with ThreadPoolExecutor(bound, thread_name_prefix="api-keys") as pool:
-            futures = [pool.submit(run, item) for item in items]
-            told = set()
+            futures: list[Future[Result]] = []
+            told = set[Future[Result]]()
             try:
+                for item in items:
+                    futures.append(pool.submit(run, item))
                 for future in as_completed(futures):
-                    told.add(future)
                     if done:
-                        done(future.result())
+                        try:
+                            done(future.result())
+                        finally:
+                            told.add(future)
             finally:
                 for future in futures:
                     future.cancel()

@@ -212,6 +212,12 @@ def test_a_create_without_a_usable_secret_is_applied_and_names_the_id(key: objec
     assert "Deactivate that key" in error.next_step
 
 
+def test_a_created_key_needs_an_id_that_it_can_be_found_by() -> None:
+    error = failed(CREATE, answer(200, {**RECORD, "id": "key-17", "key": "secret"}))
+    assert isinstance(error, OutcomeUnknownError)
+    assert "(id: no UUID)" in error.reason
+
+
 @pytest.mark.parametrize("status", [200, 201])
 def test_2xx_that_decodes_is_the_value(status: int) -> None:
     verdict = judged(READS["get"], answer(status, RECORD))
@@ -280,7 +286,9 @@ def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
 
 
 def test_a_deactivation_whose_record_is_active_is_unknown() -> None:
-    error = still_active(judged(READS["get"], answer(200, RECORD)).value, attempts=2, elapsed=1.5)
+    done = judged(READS["get"], answer(200, RECORD), attempt=2)
+    assert done.attempts == 2
+    error = still_active(done.value, attempts=2, elapsed=1.5)
     assert type(error) is UnexpectedResponseError
     assert error.outcome is Outcome.UNKNOWN
     assert error.key_id == KEY_ID

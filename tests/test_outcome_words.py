@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import pytest
 from judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
 
-from api_keys_client import UnexpectedResponseError
+from api_keys_client import ConfigurationError, Outcome, UnexpectedResponseError
+from api_keys_client._outcome import note, without_token
 
 
 def test_the_detail_is_bounded_printable_and_without_the_token() -> None:
@@ -108,3 +110,29 @@ def test_what_was_changed_is_told_where_something_could_be() -> None:
     for call in READS.values():
         assert unchanged not in str(failed(call, answer(403)))
     assert unchanged not in str(failed(CREATE, BROKEN))
+
+
+def test_a_place_is_told_where_it_could_not_be_reached() -> None:
+    place = "(http://localhost)"
+    assert f"the connection was refused {place} (after 3 attempts" in str(failed(READS["list"], NOT_SENT, attempt=3))
+    assert place not in str(failed(READS["list"], CLOSED))
+    assert place not in str(failed(READS["list"], BROKEN, attempt=3))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+def test_an_interruption_is_told_what_it_means() -> None:
+    interruption = KeyboardInterrupt()
+    note(interruption, 7)
+    assert vars(interruption)["__notes__"] == ["7"]
+
+
+def test_a_token_that_is_gone_is_told_with_what_was_tried() -> None:
+    call, gone = ALL["deactivate"], ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
+    error = without_token(call, gone, attempts=0, elapsed=0.0, worst=None)
+    assert (str(error), error.outcome, error.key_id) == ("Gone. Nothing was sent.", Outcome.NOT_SENT, KEY_ID)
+    error = without_token(call, gone, attempts=2, elapsed=1.5, worst=Outcome.UNKNOWN)
+    assert (error.attempts, error.elapsed, error.outcome) == (2, 1.5, Outcome.UNKNOWN)
+    assert str(error) == "deactivate: Gone. The key may be deactivated or still active. Correct the setting."
+    gone = ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
+    error = without_token(READS["list"], gone, attempts=1, elapsed=0.5, worst=None)
+    assert error.args == ("list: Gone.",)

@@ -12,7 +12,7 @@ from options import checked, refusal
     "proxy", ["s3cret", "socks5://user:s3cret@proxy", "http://user:s3cret@", "http://user:s3cret@pro xy", 7]
 )
 def test_a_bad_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
-    assert "The proxy" in str(refusal("https://example.com", proxy=proxy))
+    assert "The proxy from proxy= is no URL" in str(refusal("https://example.com", proxy=proxy))
     if isinstance(proxy, str) and "://" in proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         assert "The proxy from HTTPS_PROXY or ALL_PROXY" in str(refusal("https://example.com"))
