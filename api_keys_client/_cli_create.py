@@ -95,7 +95,7 @@ def _created(client: ApiKeysClient, description: str | None, role: list[str] | N
         )
     raise Stop(
         why,
-        "Without a description it looks like others: find the newest in `api-keys list --json`, and deactivate it.",
+        "Without a description it looks like others: compare `api-keys list` with the keys that you know of.",
         code,
     )
 

@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import quote
@@ -26,6 +27,16 @@ _ROUTES: Final[tuple[tuple[str, Mapping[str, Operation]], ...]] = (
     (r"/auth/api_keys/deactivate/([^/]+)", {"DELETE": "deactivate"}),
 )
 _TENANT_ROLE: Final = "TENANT-USER"
+
+
+@dataclass
+class ReceivedRequest:
+    """A request that came in: `operation` is None for an unknown path, `status` until an answer goes out."""
+
+    method: str
+    path: str
+    operation: Operation | None
+    status: int | None = None
 
 
 def operation_of(request: Request) -> Operation | None:

@@ -19,7 +19,6 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
@@ -31,7 +30,7 @@ try:
 except ImportError as error:
     raise ImportError("The sandbox needs Werkzeug: pip install 'api-keys-client[sandbox]'.") from error
 
-from api_keys_client._sandbox_answers import Answers, Operation, Profile, operation_of
+from api_keys_client._sandbox_answers import Answers, Operation, Profile, ReceivedRequest, operation_of
 from api_keys_client._sandbox_keys import KeyStore, StoredKey
 from api_keys_client._sandbox_server import LoopbackServer
 from api_keys_client.faults import Dropped, Exchange, Fault
@@ -41,16 +40,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Fault", "Operation", "Profile", "ReceivedRequest", "Sandbox", "StoredKey"]
-
-
-@dataclass
-class ReceivedRequest:
-    """A request that came in: `operation` is None for an unknown path, `status` until an answer goes out."""
-
-    method: str
-    path: str
-    operation: Operation | None
-    status: int | None = None
 
 
 class Sandbox:

@@ -234,7 +234,7 @@ def test_a_creation_that_is_interrupted_says_that_a_key_may_be_there(engine: San
         child.send_signal(signal.SIGINT)
         run = ended(child)
     creation.let_go()
-    check_refused(run, 130, "a key may have been created, whose secret is lost", "api-keys list --json")
+    check_refused(run, 130, "a key may have been created, whose secret is lost", "compare `api-keys list`")
 
 
 def test_a_creation_that_is_cut_off_says_how_to_find_its_key(engine: Sandbox) -> None:

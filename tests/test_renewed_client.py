@@ -79,7 +79,7 @@ def renew(folder: Path, document: Json, *options: str) -> Path:
 
 def adapt(root: Path) -> Path:
     """Do in a copy what the guide leaves to a person, for a new role."""
-    commands = root / "api_keys_client" / "_cli_commands.py"
+    commands = root / "api_keys_client" / "_cli_create.py"
     source = commands.read_text(encoding="utf-8")
     assert source.count('"ORG-ADMIN")\n') == 1
     commands.write_text(source.replace('"ORG-ADMIN")\n', '"ORG-ADMIN", "TENANT-USER")\n'), encoding="utf-8")
