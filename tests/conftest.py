@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any, TypeAlias, cast
 
 import pytest
+from calling import Caller, caller_on
 
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey
 from api_keys_client.sandbox import Sandbox
@@ -53,6 +54,12 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def engine() -> Iterator[Sandbox]:
     with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+def caller(engine: Sandbox) -> Iterator[Caller]:
+    with caller_on(engine.url, engine.token) as caller:
+        yield caller
 
 
 class _Blocking:

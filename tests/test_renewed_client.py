@@ -19,8 +19,9 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
 # Not about the client: the scripts, the sandbox, and these tests themselves.
 OTHERS = (
     *("compare_schemas", "compare_spec", "demo", "fastapi_source", "regenerate", "release", "renewed_client"),
-    *("sandbox", "scripts", "spec_overlay", "spec_source", "sync_report", "sync_spec", "typing", "unasync"),
-    "wrapper_needs",
+    *("sandbox", "sandbox_command", "sandbox_faults", "sandbox_file", "sandbox_life", "sandbox_mounted"),
+    *("sandbox_spec", "sandbox_token", "sandbox_wire", "scripts", "spec_overlay", "spec_source", "sync_report"),
+    *("sync_spec", "typing", "unasync", "wrapper_needs"),
 )
 # What the generated code decides, without the many tests of the network.
 CORE = (

@@ -1,0 +1,68 @@
+"""A sandbox whose keys are in a file."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from calling import KEYS, caller_on, stored
+
+from api_keys_client.sandbox import Sandbox
+
+
+class TestFile:
+    def test_survives_a_restart(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        with Sandbox(database=database) as first, caller_on(first.url, first.token) as caller:
+            kept, ended = caller.create(description="kept", roles=["ORG-AUDITOR"]), caller.create()
+            caller.deactivate(ended["id"])
+            before = caller.call("GET", KEYS).json
+        with Sandbox(database=str(database), limit=1) as second:
+            assert [(key.id, key.is_active) for key in stored(second)] == [
+                (kept["id"], True),
+                (ended["id"], False),
+            ]
+            assert second.accepts(kept["key"])
+            with caller_on(second.url, second.token) as caller:
+                assert caller.call("GET", KEYS).json == before
+                assert caller.call("POST", KEYS, {}).status == 400
+        assert list(tmp_path.iterdir()) == [database]
+
+    def test_can_be_read_in_the_other_profile(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        with Sandbox(database=database) as engine, caller_on(engine.url, engine.token) as caller:
+            naive = datetime.fromisoformat(caller.create()["created_at"])
+        with (
+            Sandbox(database=database, profile="spec") as spec,
+            caller_on(spec.url, spec.token) as caller,
+        ):
+            aware = datetime.fromisoformat(caller.call("GET", KEYS).json[0]["created_at"])
+        assert naive.astimezone() == aware
+
+    def test_holds_no_secret(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+            secret = caller.create(description="findable")["key"]
+            during = database.read_bytes()
+        for content in (during, database.read_bytes()):
+            assert b"findable" in content
+            for hidden in (secret, base64.b64decode(secret).decode().split(":")[1], sandbox.token):
+                assert hidden.encode() not in content
+
+    def test_that_is_no_database_is_an_error(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        database.write_text("This is a letter, " * 100)
+        with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+            Sandbox(database=database)
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is read-only to this user")
+    def test_that_cannot_be_written_is_an_error(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        Sandbox(database=database).stop()
+        database.chmod(0o400)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            Sandbox(database=database)
