@@ -7,6 +7,7 @@ import json
 import os
 import re
 import selectors
+import stat
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +36,7 @@ LONG: Final = re.compile(r"[\w=+-]{37,}")
 """What is longer than an id, as a secret is."""
 PROGRAM: Final = Path(sys.executable).with_name("api-keys")
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
+RECORD: Final = {"id", "description", "roles", "is_active", "created_at", "deactivated_at"}
 CONTROL: Final = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 SECONDS_MOST: Final = 30.0
 # Each of these tells a program to write otherwise than it would.
@@ -112,6 +115,17 @@ def ended(child: subprocess.Popen[str], given: str = "") -> Ran:
     return Ran(child.returncode, out, err)
 
 
+def run_without_a_reader(engine: Sandbox, *arguments: str | Path) -> Ran:
+    """A run whose stdout is a pipe that nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    finished = subprocess.run(
+        [PROGRAM, *arguments], env=environment(engine), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    return Ran(finished.returncode, "", finished.stderr)
+
+
 class Held:
     """Requests that are answered when they are let go; each has taken effect by then, or has not."""
 
@@ -135,6 +149,13 @@ def made(sandbox: Sandbox, description: str | None = None, *roles: Role) -> str:
         return client.create(description, roles or None).id
 
 
+def secret_of_new(sandbox: Sandbox, description: str) -> tuple[str, str]:
+    """The id and the secret of a new key."""
+    with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
+        key = client.create(description)
+        return key.id, key.key.get_secret_value()
+
+
 def active(sandbox: Sandbox) -> list[str]:
     """The ids of the keys that are active, in the order of their creation."""
     return [key.id for key in sandbox.keys() if key.is_active]
@@ -153,6 +174,18 @@ def check_silent(run: Ran, *secrets: str) -> None:
     """Fail if it said one of these, or anything that looks like a secret."""
     assert [secret for secret in secrets if secret in run.all] == []
     assert LONG.findall(CONTROL.sub(" ", run.all)) == []
+
+
+def check_record(document: dict[str, object], **wanted: object) -> None:
+    """Fail unless this is a record's document, with these values."""
+    assert {*document} == RECORD
+    assert {name: document[name] for name in wanted} == wanted
+    for name in ("created_at", "deactivated_at"):
+        assert document[name] is None or datetime.fromisoformat(str(document[name]))
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 class Terminal:

@@ -20,19 +20,13 @@ from cli_runs import (
     environment,
     made,
     piped,
+    secret_of_new,
     terminal,
     within,
 )
 
-from api_keys_client import ApiKeysClient, Role
+from api_keys_client import Role
 from api_keys_client.sandbox import Fault, Sandbox
-
-
-def secret_of_new(sandbox: Sandbox, description: str) -> tuple[str, str]:
-    """The id and the secret of a new key."""
-    with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
-        key = client.create(description)
-        return key.id, key.key.get_secret_value()
 
 
 def operations(sandbox: Sandbox) -> list[str | None]:

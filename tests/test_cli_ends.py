@@ -15,6 +15,7 @@ from cli_runs import (
     PROGRAM,
     UNKNOWN_ID,
     Held,
+    Ran,
     begun,
     check_refused,
     check_silent,
@@ -22,6 +23,7 @@ from cli_runs import (
     environment,
     made,
     piped,
+    run_without_a_reader,
     within,
 )
 
@@ -114,6 +116,11 @@ def test_an_interruption_ends_with_130(engine: Sandbox) -> None:
         run = ended(child)
     request.let_go()
     check_refused(run, 130, "interrupted")
+
+
+def test_a_reader_that_leaves_early_is_no_accident(engine: Sandbox) -> None:
+    made(engine, "job")
+    assert run_without_a_reader(engine, "list") == Ran(1, "", "")
 
 
 def test_debug_shows_where_and_still_no_secret(engine: Sandbox, tmp_path: Path) -> None:
