@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,24 +11,18 @@ from cli_runs import (
     UNKNOWN_ID,
     Held,
     active,
-    begun,
     check_refused,
     check_silent,
-    ended,
-    environment,
     made,
     piped,
     secret_of_new,
     terminal,
     within,
 )
+from conftest import requests
 
 from api_keys_client import Role
 from api_keys_client.sandbox import Fault, Sandbox
-
-
-def operations(sandbox: Sandbox) -> list[str | None]:
-    return [request.operation for request in sandbox.requests]
 
 
 def test_in_a_pipe_every_id_has_its_line_and_the_count_goes_to_stderr(engine: Sandbox) -> None:
@@ -48,7 +40,7 @@ def test_in_a_pipe_every_id_has_its_line_and_the_count_goes_to_stderr(engine: Sa
         "Check the id and the base URL; a deactivated key would still be found.",
     ]
     assert active(engine) == [kept]
-    assert operations(engine).count("deactivate") == 3
+    assert requests(engine).count("deactivate") == 3
 
 
 def test_the_document_has_every_id_and_of_several_failures_the_highest_code_counts(engine: Sandbox) -> None:
@@ -112,11 +104,11 @@ def test_what_names_no_key_is_refused(engine: Sandbox, arguments: list[str], giv
 
 def test_without_a_terminal_to_ask_on_it_is_refused(engine: Sandbox) -> None:
     key_id, secret = secret_of_new(engine, "leaked")
-    engine_saw = operations(engine)
+    engine_saw = requests(engine)
     check_refused(piped(engine, "deactivate", key_id), 2, "no terminal", "--yes")
     check_refused(within(engine, "deactivate", "-", given=key_id), 2, "stdin holds the ids", "--yes")
     check_refused(within(engine, "deactivate", "--leaked", given=secret), 2, "no terminal", "--yes")
-    assert operations(engine) == engine_saw
+    assert requests(engine) == engine_saw
 
 
 def test_it_shows_what_it_is_about_to_end_and_asks(engine: Sandbox) -> None:
@@ -125,7 +117,7 @@ def test_it_shows_what_it_is_about_to_end_and_asks(engine: Sandbox) -> None:
         shown = run.until("Deactivate these 3? [y/N] ")
         assert all(text in shown for text in (key_id, r"nightly \x1b[31m", other, "another"))
         assert f"{UNKNOWN_ID}\x1b[0m  is not among the active keys" in shown
-        assert "deactivate" not in operations(engine)
+        assert "deactivate" not in requests(engine)
         run.type("y\n")
         ended = run.end()
     assert ended.code == 4
@@ -140,7 +132,7 @@ def test_anything_but_yes_leaves_everything_as_it_is(engine: Sandbox, answer: st
         run.type(answer)
         ended = run.end()
     assert ended.code == 130
-    assert "deactivate" not in operations(engine)
+    assert "deactivate" not in requests(engine)
     words = "interrupted; nothing was deactivated." if answer == "\x03" else "nothing was deactivated."
     assert ended.plain.splitlines()[-1] == f"api-keys: {words}"
 
@@ -170,38 +162,15 @@ def test_ids_that_are_piped_in_are_asked_about_on_the_terminal(engine: Sandbox, 
     assert active(engine) == ([kept] if code == 0 else [key_id, kept])
 
 
-@pytest.mark.parametrize(
-    ("command", "code", "words"),
-    [
-        ("list >&-", 2, "stdout is closed"),
-        ("create --show >&-", 2, "stdout is closed"),
-        ("list 2>&-", 0, ""),
-        ("list --nonsense 2>&-", 2, ""),
-        ("deactivate --yes - <&-", 2, "stdin is closed"),
-        ("deactivate --leaked --yes <&-", 2, "stdin is closed"),
-        (f"deactivate {UNKNOWN_ID} <&-", 2, "no terminal"),
-    ],
-)
-def test_a_closed_stream_is_no_accident(engine: Sandbox, command: str, code: int, words: str) -> None:
-    finished = subprocess.run(
-        ["sh", "-c", f"exec {PROGRAM} {command}"], env=environment(engine), capture_output=True, text=True, check=False
-    )
-    assert (finished.returncode, finished.stdout) == (code, "")
-    assert words in finished.stderr
-    assert finished.stderr.startswith("api-keys: " if words else "")
-    assert "Traceback" not in finished.stderr
-    assert active(engine) == []
-
-
 def test_a_terminal_gets_a_bar_on_stderr_and_a_pipe_the_document(engine: Sandbox, tmp_path: Path) -> None:
     ids = [made(engine) for _ in range(5)]
-    requests = Held(engine, "deactivate", times=2)
+    in_flight = Held(engine, "deactivate", times=2)
     with (tmp_path / "out").open("w") as out:
         with terminal(engine, "deactivate", "--yes", "--json", *ids, UNKNOWN_ID, stdout=out.fileno()) as run:
-            requests.wait()
+            in_flight.wait()
             on_the_way = run.until("4/6")
             assert "━" in on_the_way
-            requests.let_go()
+            in_flight.let_go()
             ended = run.end()
     assert ended.code == 4
     assert "6/6" in ended.out
@@ -209,110 +178,3 @@ def test_a_terminal_gets_a_bar_on_stderr_and_a_pipe_the_document(engine: Sandbox
     assert "5 deactivated, 1 failed." in ended.plain
     document = json.loads((tmp_path / "out").read_text())
     assert [result["id"] for result in document["results"]] == [*ids, UNKNOWN_ID]
-
-
-def test_interrupted_it_says_which_were_done_and_which_not_begun(engine: Sandbox) -> None:
-    ids = [made(engine) for _ in range(20)]
-    engine.queue(Fault.delay(0), operation="deactivate")
-    in_flight, begun_late = Held(engine, "deactivate", times=8), Held(engine, "deactivate", times=8)
-    with terminal(engine, "deactivate", "--yes", *ids) as run:
-        run.until("1/20")
-        in_flight.wait()
-        run.type("\x03")
-        # The terminal's echo of it: the signal has been sent.
-        run.until("^C")
-        in_flight.let_go()
-        # Whoever counts them has met the signal; until then, others may have begun.
-        run.until("9/20")
-        begun_late.let_go()
-        ended = run.end()
-    assert ended.code == 130
-    states = dict(line.split(None, 1) for line in ended.plain.splitlines() if line[:36] in ids)
-    ended_ids = {*ids} - {*active(engine)}
-    assert {key_id for key_id, state in states.items() if state.strip() == "deactivated"} == ended_ids
-    assert {key_id for key_id, state in states.items() if state.strip() == "not begun"} == {*ids} - ended_ids
-    assert 9 <= len(ended_ids) < 20
-    assert f"{len(ended_ids)} deactivated, {20 - len(ended_ids)} not begun." in ended.plain
-
-
-def test_interrupted_again_it_gives_up_those_under_way(engine: Sandbox) -> None:
-    ids = [made(engine) for _ in range(20)]
-    in_flight = Held(engine, "deactivate", times=8)
-    with terminal(engine, "deactivate", "--yes", "--json", *ids) as run:
-        in_flight.wait()
-        run.type("\x03")
-        run.until("Stopping: waiting for those under way; Ctrl-C again gives them up.")
-        run.type("\x03")
-        ended = run.end()
-    in_flight.let_go()
-    assert ended.code == 130
-    document = json.loads(ended.plain[ended.plain.index("{") : ended.plain.rindex("}") + 1])
-    assert [result["state"] for result in document["results"]] == ["unknown"] * 8 + ["not_begun"] * 12
-    assert document["counts"] == {"unknown": 8, "not_begun": 12}
-    assert "api-keys get ID" in ended.plain
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_in_a_pipe_is_told_of_and_every_id_accounted_for(
-    engine: Sandbox, number: signal.Signals, code: int
-) -> None:
-    ids = [made(engine) for _ in range(40)]
-    in_flight = Held(engine, "deactivate", times=8)
-    with begun(engine, "deactivate", "--yes", *ids) as child:
-        in_flight.wait()
-        child.send_signal(number)
-        assert child.stderr is not None
-        assert child.stderr.readline().startswith("Stopping: waiting for those under way")
-        in_flight.let_go()
-        run = ended(child)
-    assert run.code == code
-    left = active(engine)
-    assert [line.split("\t")[:2] for line in run.out.splitlines()] == [
-        [key_id, "not_begun" if key_id in left else "deactivated"] for key_id in ids
-    ]
-    # A few more may have begun before the signal was met.
-    assert 0 < len(left) <= 32
-
-
-def test_a_leaked_secret_is_asked_for_without_echo_and_its_key_shown_first(engine: Sandbox) -> None:
-    key_id, secret = secret_of_new(engine, "the one that leaked")
-    made(engine, "another")
-    with terminal(engine, "deactivate", "--leaked") as run:
-        run.until("(it is not shown): ")
-        run.type(f"{secret}\n")
-        shown = run.until("Deactivate it? [y/N] ")
-        assert key_id in shown
-        assert "the one that leaked" in shown
-        assert "Anyone can write a secret that names any key: check that this is yours." in shown
-        assert operations(engine)[-1] == "get"
-        run.type("y\n")
-        ended = run.end()
-    assert ended.code == 0
-    assert key_id not in active(engine)
-    check_silent(ended, secret)
-
-
-def test_a_leaked_secret_can_be_piped_in(engine: Sandbox) -> None:
-    key_id, secret = secret_of_new(engine, "leaked")
-    run = piped(engine, "deactivate", "--leaked", "--yes", "--json", given=f"  {secret}\n")
-    assert run.code == 0
-    assert run.document["results"][0]["record"]["id"] == key_id
-    assert "description  leaked" in run.err
-    assert active(engine) == []
-    check_silent(run, secret)
-
-    saw = len(engine.requests)
-    again = piped(engine, "deactivate", "--leaked", "--yes", "--json", given=secret)
-    assert (again.code, again.document["results"][0]["state"]) == (0, "deactivated")
-    assert "It is inactive already" in again.err
-    assert operations(engine)[saw:] == ["get"]
-
-
-def test_an_interrupted_prompt_gives_the_terminal_its_echo_back(engine: Sandbox) -> None:
-    with terminal(engine, "deactivate", "--leaked") as run:
-        run.until("(it is not shown): ")
-        run.type("\x03")
-        ended = run.end()
-    assert ended.code == 130
-    assert ended.plain.splitlines()[-1] == "api-keys: interrupted; nothing was deactivated."
-    assert engine.requests == []

@@ -16,6 +16,7 @@ from cli_runs import (
     UNKNOWN_ID,
     Held,
     Ran,
+    active,
     begun,
     check_refused,
     check_silent,
@@ -121,6 +122,29 @@ def test_an_interruption_ends_with_130(engine: Sandbox) -> None:
 def test_a_reader_that_leaves_early_is_no_accident(engine: Sandbox) -> None:
     made(engine, "job")
     assert run_without_a_reader(engine, "list") == Ran(1, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("list >&-", 2, "stdout is closed"),
+        ("create --show >&-", 2, "stdout is closed"),
+        ("list 2>&-", 0, ""),
+        ("list --nonsense 2>&-", 2, ""),
+        ("deactivate --yes - <&-", 2, "stdin is closed"),
+        ("deactivate --leaked --yes <&-", 2, "stdin is closed"),
+        (f"deactivate {UNKNOWN_ID} <&-", 2, "no terminal"),
+    ],
+)
+def test_a_closed_stream_is_no_accident(engine: Sandbox, command: str, code: int, words: str) -> None:
+    finished = subprocess.run(
+        ["sh", "-c", f"exec {PROGRAM} {command}"], env=environment(engine), capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stdout) == (code, "")
+    assert words in finished.stderr
+    assert finished.stderr.startswith("api-keys: " if words else "")
+    assert "Traceback" not in finished.stderr
+    assert active(engine) == []
 
 
 def test_debug_shows_where_and_still_no_secret(engine: Sandbox, tmp_path: Path) -> None:
