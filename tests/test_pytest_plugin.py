@@ -1,35 +1,16 @@
-"""The pytest plugin, as a user's own tests meet it: each test here runs a pytest of its own."""
+"""The pytest plugin's fixtures, as a user's own tests meet them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from textwrap import dedent
-
 import pytest
+from plugin_runs import IN_PROCESS, OPTIONS, run, without_others, write
 
 pytest_plugins = ["pytester"]
-
-HEAVY = {"aiohttp", "asyncio", "pydantic", "urllib3", "werkzeug"}
-OPTIONS = ("-W", "error", "--strict-markers", "--strict-config", "-p", "no:cacheprovider", "-p", "api_keys_client")
-# In this process the package is there already, which older pytests warn of.
-IN_PROCESS = (*OPTIONS, "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 @pytest.fixture(autouse=True)
 def _other_plugins_stay_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some bring by themselves what is heavy."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-
-def write(pytester: pytest.Pytester, source: str) -> pytest.Pytester:
-    """A test file in which pytest and all our public names are imported."""
-    pytester.makepyfile(f"import pytest\nfrom api_keys_client import *\n{dedent(source)}")
-    return pytester
-
-
-def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
-    return write(pytester, source).runpytest_inprocess(*IN_PROCESS)
+    without_others(monkeypatch)
 
 
 class TestSandbox:
@@ -185,77 +166,6 @@ class TestUnmetFault:
         run(pytester, source).assert_outcomes(passed=1)
 
 
-def test_async_client_runs_on_any_event_loop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = """
-        import asyncio
-        import gc
-
-        idle = asyncio.new_event_loop()
-
-        def test_asyncio_run(async_api_keys_client):
-            created = asyncio.run(async_api_keys_client.create("x"))
-            assert created.description == "x"
-
-        def test_asyncio_run_with_the_client_closed_there(async_api_keys_client):
-            async def use():
-                async with async_api_keys_client as client:
-                    await client.list()
-
-            asyncio.run(use())
-
-        def test_a_loop_that_stays_open(async_api_keys_client):
-            idle.run_until_complete(async_api_keys_client.list())
-
-        async def refused(view):
-            with pytest.raises(AuthenticationError):
-                await view.list()
-
-        def test_a_view_with_a_token_of_its_own(async_api_keys_client):
-            asyncio.run(refused(async_api_keys_client.with_options(token="wrong").with_options(deadline=5)))
-
-        def test_a_view_on_a_loop_that_stays_open(async_api_keys_client):
-            view = async_api_keys_client.with_options(deadline=5)
-            idle.run_until_complete(refused(view.with_options(token=lambda: "wrong")))
-
-        def test_a_view_with_a_bad_token(async_api_keys_client):
-            with pytest.raises(ConfigurationError):
-                async_api_keys_client.with_options(token="two words")
-
-        def test_no_call(async_api_keys_client):
-            pass
-
-        def test_no_asyncio(async_api_keys_client):
-            with pytest.raises(ConfigurationError, match="no asyncio event loop"):
-                async_api_keys_client.list().send(None)
-
-        @pytest.mark.asyncio
-        async def test_pytest_asyncio(async_api_keys_client):
-            await async_api_keys_client.deactivate((await async_api_keys_client.create("x")).id)
-
-        @pytest.mark.asyncio(loop_scope="session")
-        @pytest.mark.parametrize("turn", [1, 2])
-        async def test_pytest_asyncio_with_a_loop_for_all(async_api_keys_client, turn):
-            assert await async_api_keys_client.list() == []
-            await async_api_keys_client.create("x")
-
-        @pytest.mark.anyio
-        @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-        async def test_anyio(async_api_keys_client, anyio_backend):
-            async with async_api_keys_client.temporary_key("x") as key:
-                assert key.key
-
-        def test_nothing_was_left_open():
-            idle.close()
-            gc.collect()
-    """
-    # Says what was left open, which is then an error.
-    monkeypatch.setenv("PYTHONDEVMODE", "1")
-    options = ("-p", "anyio", "-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
-    result = write(pytester, source).runpytest_subprocess(*OPTIONS, *options)
-    result.assert_outcomes(passed=13)
-    assert result.errlines == []
-
-
 def test_xdist_gives_each_worker_its_own(pytester: pytest.Pytester) -> None:
     source = """
         from pathlib import Path
@@ -270,75 +180,6 @@ def test_xdist_gives_each_worker_its_own(pytester: pytest.Pytester) -> None:
     write(pytester, source).runpytest_subprocess(*OPTIONS, "-p", "xdist", "-n", "2").assert_outcomes(passed=8)
     first, second = (path.read_text() for path in pytester.path.glob("gw*"))
     assert first != second
-
-
-def loaded_by(code: str) -> set[str]:
-    """The modules that the last line of a program loads."""
-    *before, last = code.splitlines()
-    program = "\n".join(["import sys", *before, "before = {*sys.modules}", last, "print(*{*sys.modules} - before)"])
-    command = [sys.executable, "-c", program]
-    return {*subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()}
-
-
-def test_the_entry_point_loads_nothing_but_itself() -> None:
-    find = "import pytest\nfrom importlib.metadata import entry_points\n"
-    loaded = loaded_by(find + "(entry,) = entry_points(group='pytest11', name='api_keys_client')\nentry.load()")
-    assert loaded == {"api_keys_client", "api_keys_client.pytest_plugin"}
-
-
-def test_nothing_heavy_is_loaded_until_a_fixture_asks_for_it(pytester: pytest.Pytester) -> None:
-    source = f"""
-        import sys
-
-        HEAVY = {HEAVY}
-
-        def test_without():
-            assert HEAVY & sys.modules.keys() == set()
-            assert "api_keys_client.pytest_plugin" in sys.modules
-
-        def test_sync(api_keys_client):
-            assert HEAVY & sys.modules.keys() == HEAVY - {{"aiohttp", "asyncio"}}
-
-        def test_async(async_api_keys_client):
-            assert HEAVY & sys.modules.keys() == HEAVY
-    """
-    pytester.makepyfile(dedent(source))
-    pytester.runpytest_subprocess(*OPTIONS).assert_outcomes(passed=3)
-
-
-@pytest.mark.parametrize(
-    ("missing", "extras", "failing"), [("werkzeug", "testing", 3), ("aiohttp", "async,testing", 1)]
-)
-def test_without_an_extra_only_its_fixtures_fail_and_say_what_to_install(
-    pytester: pytest.Pytester, missing: str, extras: str, failing: int
-) -> None:
-    source = f"""
-        import sys
-
-        # What Python itself takes for a module that is not there.
-        sys.modules[{missing!r}] = None
-
-        def test_without():
-            assert "api_keys_client.pytest_plugin" in sys.modules
-
-        def test_sandbox(api_keys_sandbox):
-            pass
-
-        def test_sync(api_keys_client):
-            pass
-
-        def test_async(async_api_keys_client):
-            pass
-    """
-    pytester.makepyfile(dedent(source))
-    result = pytester.runpytest_subprocess(*OPTIONS)
-    result.assert_outcomes(passed=4 - failing, errors=failing)
-    hint = f" needs more: pip install 'api-keys-client[{extras}]' ("
-    # At its beginning: where CI is set, pytest's summary says each reason again in full.
-    reasons = [line.partition(hint)[2] for line in result.outlines if line.startswith("the fixture ") and hint in line]
-    assert [missing in reason for reason in reasons] == [True] * failing
-    # Nothing else of how it came to that.
-    assert "During handling" not in str(result.stdout)
 
 
 def test_no_secret_is_in_the_output(pytester: pytest.Pytester) -> None:
