@@ -7,13 +7,13 @@ import threading
 
 import pytest
 from conftest import Connect
+from failing import OPERATIONS, changed, each_operation, failure, memory_bound
 from wire import (
     CHUNK,
     CHUNKED,
     GOOD,
     KEY_ID,
     MIB,
-    OPERATIONS,
     PAGE,
     UNTIL_CLOSED,
     Act,
@@ -21,11 +21,7 @@ from wire import (
     Request,
     Server,
     answer,
-    changed,
-    each_operation,
-    failure,
     good,
-    memory_bound,
     message,
     say,
 )

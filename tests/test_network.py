@@ -6,19 +6,8 @@ import json
 
 import pytest
 from conftest import Connect
-from wire import (
-    OPERATIONS,
-    Act,
-    Peer,
-    Request,
-    Server,
-    check_lost,
-    dripped,
-    each_operation,
-    failure,
-    message,
-    say,
-)
+from failing import OPERATIONS, check_lost, each_operation, failure
+from wire import Act, Peer, Request, Server, dripped, message, say
 
 from api_keys_client import ApiConnectionError, ApiTimeoutError
 

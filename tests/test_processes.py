@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import trustme
 from certificates import presenting
+from failing import OPERATIONS
 from gathering import PATIENCE, Gathering, both_schemes
-from wire import KEY_ID, OPERATIONS, Act, Peer, Request, Server, answer, good, say
+from wire import KEY_ID, Act, Peer, Request, Server, answer, good, say
 
 from api_keys_client import ApiKeysClient, ApiKeysError
 

@@ -14,21 +14,8 @@ import certificates
 import pytest
 import trustme
 from conftest import Connect
-from wire import (
-    GOOD,
-    OPERATIONS,
-    Act,
-    Peer,
-    Server,
-    answer,
-    check_lost,
-    check_not_sent,
-    each_operation,
-    failure,
-    message,
-    say,
-    unresolved_at_once,
-)
+from failing import OPERATIONS, check_lost, check_not_sent, each_operation, failure, unresolved_at_once
+from wire import GOOD, Act, Peer, Server, answer, message, say
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, ApiKeysError, ApiTimeoutError
 

@@ -20,8 +20,8 @@ import pytest
 import trustme
 from certificates import presenting, trusting
 from conftest import Connect
+from failing import changed, check_not_sent, each_operation, failure, unresolved_at_once
 from pytest_httpserver import HTTPServer
-from wire import changed, check_not_sent, each_operation, failure, unresolved_at_once
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, Outcome, UnexpectedResponseError
 from api_keys_client.sandbox import Sandbox

@@ -9,26 +9,8 @@ from time import monotonic, time
 
 import pytest
 from conftest import Connect
-from wire import (
-    CHUNK,
-    CHUNKED,
-    MIB,
-    OPERATIONS,
-    PAGE,
-    UNTIL_CLOSED,
-    Act,
-    Peer,
-    Request,
-    Server,
-    answer,
-    changed,
-    dripped,
-    each_operation,
-    failure,
-    memory_bound,
-    message,
-    say,
-)
+from failing import OPERATIONS, changed, each_operation, failure, memory_bound
+from wire import CHUNK, CHUNKED, MIB, PAGE, UNTIL_CLOSED, Act, Peer, Request, Server, answer, dripped, message, say
 
 from api_keys_client import (
     InvalidRequestError,

@@ -6,7 +6,8 @@ import threading
 from time import monotonic
 
 from conftest import Connect
-from wire import KEY_ID, OPERATIONS, Peer, Request, Server, each_operation, failure, good
+from failing import OPERATIONS, each_operation, failure
+from wire import KEY_ID, Peer, Request, Server, good
 
 from api_keys_client import ApiKeysClient, Outcome, OutcomeUnknownError
 

@@ -14,8 +14,9 @@ import pytest
 import trustme
 from certificates import presenting, trusting
 from conftest import Connect
+from failing import OPERATIONS
 from gathering import PATIENCE, Gathering, both_schemes
-from wire import KEY_ID, OPERATIONS, Peer, Request, Server, answer, good
+from wire import KEY_ID, Peer, Request, Server, answer, good
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
 

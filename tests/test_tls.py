@@ -13,21 +13,9 @@ import pytest
 import trustme
 from certificates import HERE, presenting, trusting
 from conftest import Connect
+from failing import OPERATIONS, changed, check_lost, check_not_sent, each_operation, failure
 from pytest_httpserver import HTTPServer
-from wire import (
-    GOOD,
-    OPERATIONS,
-    Act,
-    Peer,
-    Request,
-    Server,
-    changed,
-    check_lost,
-    check_not_sent,
-    each_operation,
-    failure,
-    message,
-)
+from wire import GOOD, Act, Peer, Request, Server, message
 
 from api_keys_client import ApiConnectionError, ApiKeysError, ApiTimeoutError, Outcome, OutcomeUnknownError
 from api_keys_client.sandbox import Sandbox

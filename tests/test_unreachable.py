@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from conftest import Connect
-from wire import OPERATIONS, Peer, Request, Server, check_not_sent, each_operation, failure, say, unresolved_at_once
+from failing import OPERATIONS, check_not_sent, each_operation, failure, unresolved_at_once
+from wire import Peer, Request, Server, say
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, ApiTimeoutError
 
