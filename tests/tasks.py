@@ -9,12 +9,12 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
-from wire import Act, Peer, Request, answer, message
+from wire import KEY_ID, Act, Peer, Request, answer, message
 
-from api_keys_client import AsyncApiKeysClient
+from api_keys_client import ApiKeysError, AsyncApiKeysClient
 
 T = TypeVar("T")
 Use = Callable[[AsyncApiKeysClient], Awaitable[object]]
@@ -66,6 +66,33 @@ async def a_few_turns() -> None:
     """Lets what is ready happen: bytes that are here be read, tasks that were woken run."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+async def failure(call: Use, client: AsyncApiKeysClient) -> ApiKeysError:
+    """The error that a call ends with; of many, the one that all of them have."""
+    try:
+        value = await soon(call(client))
+    except ApiKeysError as error:
+        return error
+    assert isinstance(value, list)
+    assert {type(outcome.error) for outcome in value} == {type(value[0].error)}
+    return cast("ApiKeysError", value[0].error)
+
+
+async def temporary(client: AsyncApiKeysClient) -> None:
+    async with client.temporary_key("ci"):
+        pass
+
+
+CALLS: dict[str, Use] = {
+    "create": lambda client: client.create("ci"),
+    "list": lambda client: client.list(),
+    "get": lambda client: client.get(KEY_ID),
+    "deactivate": lambda client: client.deactivate(KEY_ID),
+    "deactivate_many": lambda client: client.deactivate_many([KEY_ID] * 20),
+    "temporary_key": temporary,
+    "rotate": lambda client: client.rotate(KEY_ID, store=lambda _: None),
+}
 
 
 @contextmanager
