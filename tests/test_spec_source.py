@@ -12,35 +12,21 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from raw_source import MIB, Act, drip_body, drip_headers, raw_server, send_without_end, stay_silent
 from spec_sources import engine_document
+from syncing import PROJECT, Finished, Sync, project_in
 from werkzeug import Request, Response
 
-PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "scripts" / "sync_spec.py"
 DOCUMENT = json.dumps(engine_document()).encode()
-MIB = 1024 * 1024
-
-Act = Callable[[socket.socket, threading.Event], None]
-
-
-class Finished(NamedTuple):
-    """What a run of the script came to."""
-
-    code: int
-    output: str
-    errors: str
-
-
-Sync = Callable[..., Finished]
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +63,7 @@ def measured(root: Path, source: str | Path) -> tuple[Finished, int]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with what the script needs of a project."""
-    made = tmp_path / "project"
-    made.mkdir()
-    for name in ("openapi.json", "openapi.overlay.json"):
-        (made / name).write_bytes((PROJECT / name).read_bytes())
-    return made
+    return project_in(tmp_path)
 
 
 def assert_refused(root: Path, finished: Finished, reason: str) -> None:
@@ -92,31 +73,6 @@ def assert_refused(root: Path, finished: Finished, reason: str) -> None:
     assert reason in finished.errors
     assert (root / "openapi.json").read_bytes() == (PROJECT / "openapi.json").read_bytes()
     assert sorted(path.name for path in root.iterdir()) == ["openapi.json", "openapi.overlay.json"]
-
-
-@contextmanager
-def raw_server(act: Act) -> Iterator[str]:
-    """Meet one connection with an act, which is told when the client has gone; the URL to ask."""
-    ended = threading.Event()
-
-    def serve() -> None:
-        with suppress(OSError):
-            connection, _ = listening.accept()
-            with closing(connection):
-                while not connection.recv(65536).endswith(b"\r\n\r\n"):
-                    pass
-                act(connection, ended)
-
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/openapi.json"
-        finally:
-            ended.set()
-            with suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def test_a_file_is_read(sync: Sync, tmp_path: Path) -> None:
@@ -254,12 +210,6 @@ def test_a_truncated_download_is_refused(sync: Sync, root: Path, head: bytes) ->
         assert_refused(root, sync(url), "cannot be fetched")
 
 
-def send_without_end(connection: socket.socket, ended: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{")
-    for _ in range(512):
-        connection.sendall(b" " * MIB)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="memory is asked for in the way of POSIX")
 def test_more_than_32_mib_are_refused_in_bounded_memory(root: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.json"
@@ -280,22 +230,6 @@ def test_more_than_32_mib_are_refused_in_bounded_memory(root: Path, tmp_path: Pa
 def test_32_mib_are_read(sync: Sync, tmp_path: Path) -> None:
     (tmp_path / "source.json").write_bytes(DOCUMENT.ljust(32 * MIB))
     assert sync(tmp_path / "source.json").code == 3
-
-
-def drip_body(connection: socket.socket, ended: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while not ended.wait(0.02):
-        connection.sendall(b" ")
-
-
-def drip_headers(connection: socket.socket, ended: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    while not ended.wait(0.02):
-        connection.sendall(b"X-More: 1\r\n")
-
-
-def stay_silent(connection: socket.socket, ended: threading.Event) -> None:
-    ended.wait()
 
 
 @pytest.mark.parametrize("act", [drip_body, drip_headers, stay_silent])
