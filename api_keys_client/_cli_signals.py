@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from api_keys_client._cli_session import ExitCode
 
 STOPPING = "Stopping: waiting for those under way; Ctrl-C again gives them up."
 
-_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+_CODES: dict[int, ExitCode] = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
 class Interruption:
@@ -40,24 +40,37 @@ def interruptible(say: Callable[[str], None], give_up: Callable[[], None]) -> It
     """Notes the first signal, and lets the second one give up.
 
     Args:
-        say: tells the user what happens now.
-        give_up: ends what is under way; called in a thread of its own, since a signal comes in the midst of anything.
+        say: tells the user what happens now; called in another thread.
+        give_up: ends what is under way; called in another thread, since a signal comes in the midst of anything.
     """
     seen = Interruption()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if seen.code is None:
-            seen.code = _CODES[signal.Signals(number)]
-            say(STOPPING)
-        elif not seen.gave_up:
-            seen.gave_up = True
-            threading.Thread(target=give_up).start()
-
     # One that is ignored, as in the background of some shells, stays so.
     handled = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-    before = [signal.signal(number, handle) for number in handled]
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+
+    def watch() -> None:
+        # Told at once, while a handler waits for the main thread, which may wait for an answer itself.
+        while number := reading.recv(1):
+            if number[0] not in handled:
+                continue
+            if seen.code is None:
+                seen.code = _CODES[number[0]]
+                say(STOPPING)
+            elif not seen.gave_up:
+                seen.gave_up = True
+                give_up()
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    before = [signal.signal(number, lambda *_: None) for number in handled]
     try:
         yield seen
     finally:
         for number, handler in zip(handled, before, strict=True):
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        writing.close()
+        watching.join()
+        reading.close()
