@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from api_keys_client._arguments import (
     UNSET,
@@ -36,14 +37,6 @@ class CreatedKey(ApiKeyResponse):
 
     # The generated field is nullable; here the secret is known to be there.
     key: Annotated[SecretStr, Field(min_length=1)]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
-
-
-class _Identified(BaseModel):
-    """What is looked for in a created key that is not one in full. Nothing else of it gets into a local."""
-
-    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
-
-    id: str
 
 
 class Answer:
@@ -223,10 +216,10 @@ def _decode_created(answer: Answer, _: str | None) -> CreatedKey | Undecodable:
         # Without a UUID nobody could get or deactivate it.
         return created if uuid_in(created.id) else Undecodable("id: no UUID")
     try:
-        key_id = uuid_in(_Identified.model_validate_json(answer.body).id)
-    except ValidationError:
-        key_id = None
-    return Undecodable(problem, key_id)
+        # In no local, which would show the secret to an interrupt; and the json module's error holds the document.
+        return Undecodable(problem, uuid_in(from_json(answer.body)["id"]))
+    except (ValueError, TypeError, LookupError):
+        return Undecodable(problem)
 
 
 def _decode_deactivated(answer: Answer, key_id: str | None) -> ApiKeyResponse | Undecodable | None:
