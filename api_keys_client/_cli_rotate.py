@@ -63,6 +63,8 @@ def rotate(
     One of --to-file, --to-env-file and --to-command is needed. The old key is deactivated once the new one is stored.
     """
     store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
+    if to_file is None and overwrite:
+        raise Stop("--overwrite is for --to-file. Nothing was sent.")
     if to_file is not None and not overwrite:
         _spare(to_file, key_id)
     storing = _Storing(store)

@@ -108,6 +108,7 @@ def test_rotate_gives_a_new_key_to_a_command_on_its_input_alone(engine: Sandbox,
         ["--to-env-file", "no-folder/b", "C"],
         ["--to-env-file", "b", "NO NAME"],
         ["--to-file", "a", "--leftovers", "burn"],
+        ["--to-env-file", "b", "C", "--overwrite"],
     ],
 )
 def test_rotate_wants_exactly_one_good_target(
