@@ -127,7 +127,7 @@ def _wanted(
 def _queue(sandbox: Sandbox, operation: Operation | None, fault: Fault) -> None:
     try:
         sandbox.queue(fault, operation=operation)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise _refused(str(error)) from None
 
 

@@ -151,8 +151,11 @@ class Sandbox:
     def queue(self, fault: Fault, *, operation: Operation | None = None, times: int = 1) -> None:
         """Let the next `times` requests, of this operation or of any, meet the fault; the first queued is met first.
 
+        :raises TypeError: it is no fault.
         :raises ValueError: there is no such operation, so no request could meet the fault.
         """
+        if not isinstance(fault, Fault):
+            raise TypeError("a fault is what one of the functions of Fault gives, such as Fault.drop()")
         if operation is not None and operation not in get_args(Operation):
             raise ValueError(f"the operation is one of {', '.join(get_args(Operation))}")
         with self._lock:

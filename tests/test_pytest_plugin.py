@@ -86,6 +86,7 @@ class TestSandbox:
             ("limit=-1", "*the limit cannot be negative*"),
             ("limit='many'", "*cannot be obeyed*"),
             ("faults=Fault.drop()", "*faults= is a list of faults*"),
+            ("faults=[Fault.drop]", "*a fault is what one of the functions of Fault gives*"),
             ("faults=[('creates', Fault.drop())]", "*the operation is one of create, list, get, deactivate*"),
         ],
     )

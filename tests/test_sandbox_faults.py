@@ -184,6 +184,12 @@ class TestFaults:
             engine.queue(Fault.drop(), operation=mistyped)
         assert engine.unmet == []
 
+    def test_what_is_no_fault_is_refused(self, engine: Sandbox) -> None:
+        not_called: Any = Fault.drop
+        with pytest.raises(TypeError, match=r"such as Fault\.drop\(\)"):
+            engine.queue(not_called)
+        assert engine.unmet == []
+
     def test_can_be_made_by_the_user(self, engine: Sandbox, caller: Caller) -> None:
         engine.queue(Fault("a teapot", lambda _: Response("short and stout", 418)))
         assert repr(engine.unmet) == "[a teapot]"
