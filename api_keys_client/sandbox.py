@@ -28,7 +28,10 @@ try:
     from werkzeug.exceptions import ClientDisconnected
     from werkzeug.wrappers import Request, Response
 except ImportError as error:
-    raise ImportError("The sandbox needs Werkzeug: pip install 'api-keys-client[sandbox]'.") from error
+    missing = "Werkzeug is missing: pip install 'api-keys-client[sandbox]'."
+    if __name__ == "__main__":
+        sys.exit(f"sandbox: {missing}")
+    raise ImportError(missing) from error
 
 from api_keys_client._sandbox_answers import Answers, Operation, Profile, ReceivedRequest, operation_of
 from api_keys_client._sandbox_keys import KeyStore, StoredKey

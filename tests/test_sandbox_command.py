@@ -147,6 +147,12 @@ class TestCommandLine:
             self.is_one_line((code, output, errors), "token")
             assert "sesame" not in errors
 
+    def test_a_missing_werkzeug_is_one_line(self) -> None:
+        hidden = "import runpy, sys; sys.modules['werkzeug'] = None"
+        code = f"{hidden}; runpy.run_module('api_keys_client.sandbox', run_name='__main__')"
+        finished = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+        self.is_one_line((finished.returncode, finished.stdout, finished.stderr), "[sandbox]", code=1)
+
     def is_one_line(self, end: tuple[int, str, str], problem: str, *, code: int = 2) -> None:
         ended_with, output, errors = end
         assert (ended_with, output) == (code, "")
