@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tasks import PATIENCE, cancel, run, soon, unshaken
+from tasks import PATIENCE, cancel, run, soon, unshaken, until
 from wire import KEY_ID, Peer, Request, Server, answer, good, say
 
 from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient, _connections_async
@@ -102,17 +102,18 @@ def test_of_calls_at_once_each_ends_at_its_own_time() -> None:
 
 def test_waiting_for_a_connection_is_not_waiting_for_the_answer() -> None:
     """The timeout for the answer begins when the request goes out; only the deadline counts before."""
-    release = threading.Event()
+    arrived, release = threading.Event(), threading.Event()
 
     def slow(peer: Peer, request: Request) -> None:
+        if len(server.requests) == POOL_SIZE:
+            arrived.set()
         release.wait(PATIENCE)
         good(peer, request)
 
     async def main() -> None:
         async with AsyncApiKeysClient(server.url, token="token", max_attempts=1) as client:
             holding = [asyncio.ensure_future(client.list()) for _ in range(POOL_SIZE)]
-            while len(server.requests) < POOL_SIZE:
-                await asyncio.sleep(0.001)
+            await until(arrived)
             with pytest.raises(ApiTimeoutError):
                 await client.with_options(deadline=0.2).list()
             hurried = client.with_options(timeout=(5, 0.5))
