@@ -57,7 +57,13 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert judged(READS["get"], came).wait == pytest.approx(30)
 
 
-@pytest.mark.parametrize("nonsense", ["-1", "soon", "", "1e3", "٣", "Mon, 99 Foo 2026"])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *("-1", "soon", "", "1e3", "٣", "Mon, 99 Foo 2026"),
+        *(f"Fri, 31 Dec {year} 23:59:59 GMT" for year in (99_999, 10**22)),
+    ],
+)
 def test_a_retry_after_that_makes_no_sense_is_a_backoff(nonsense: str) -> None:
     assert judged(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
 
