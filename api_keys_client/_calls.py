@@ -178,8 +178,8 @@ class Calls:
 
 def configuration(settings: Settings) -> Configuration:
     """The generated client's settings, without the token: that is asked for on each call."""
-    made = Configuration(host=str(settings.base_url), no_proxy="")
-    # Assigned, not passed: for what is None the constructor looks at the environment.
+    # Empty at first: for what is None the constructor looks at the environment.
+    made = Configuration(host=str(settings.base_url), proxy="", no_proxy="")
     made.proxy = settings.proxy.url if settings.proxy else None
     made.proxy_headers = settings.proxy.headers if settings.proxy else None
     return made
