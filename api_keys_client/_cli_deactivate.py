@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from getpass import getpass
+from select import select
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -162,6 +164,9 @@ def _ask(answers: TextIO, question: str) -> None:
     try:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
+        # Again and again, because Python misses a Ctrl-C that comes right before a wait.
+        while os.name == "posix" and not select([answers], [], [], 0.1)[0]:
+            continue
         answer = answers.readline()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
