@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from interrupts import until_waiting
 
 from api_keys_client import ApiKeysClient, Role
 from api_keys_client.cli import main
@@ -198,7 +199,9 @@ class Terminal:
         self._ended = False
 
     def type(self, text: str) -> None:
-        """As from the keyboard; Ctrl-C is `\\x03`."""
+        """As from the keyboard; Ctrl-C is `\\x03`, and comes while the program waits."""
+        if text == "\x03":
+            until_waiting(self.child.pid, self.child.pid)
         os.write(self._ours, text.encode())
 
     def until(self, text: str, *, times: int = 1) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +25,7 @@ from cli_runs import (
     run_without_a_reader,
     within,
 )
+from interrupts import press
 
 from api_keys_client.sandbox import Fault, Sandbox
 
@@ -143,7 +143,7 @@ def test_a_creation_that_is_interrupted_says_that_a_key_may_be_there(engine: San
     creation = Held(engine, "create")
     with begun(engine, "create", "--output", tmp_path / "secret") as child:
         creation.wait()
-        child.send_signal(signal.SIGINT)
+        press(child)
         run = ended(child)
     creation.let_go()
     check_refused(run, 130, "a key may have been created, whose secret is lost", "compare `api-keys list`")

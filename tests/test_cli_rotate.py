@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from cli_runs import (
     secret_of_new,
     within,
 )
+from interrupts import press
 
 from api_keys_client import Role
 from api_keys_client.sandbox import Fault, Operation, Sandbox
@@ -176,7 +176,7 @@ def test_a_rotation_that_is_interrupted_after_storing_says_that_it_is_stored(eng
     old, deactivation, file = made(engine, "job"), Held(engine, "deactivate"), tmp_path / "secret"
     with begun(engine, "rotate", old, "--to-file", file) as child:
         deactivation.wait()
-        child.send_signal(signal.SIGINT)
+        press(child)
         run = ended(child)
     new = active(engine)[-1]
     deactivation.let_go()
@@ -188,7 +188,7 @@ def test_an_interrupted_rotation_says_what_to_look_for(engine: Sandbox, tmp_path
     old, listed = made(engine, "job"), Held(engine, "list")
     with begun(engine, "rotate", old, "--to-file", tmp_path / "secret") as child:
         listed.wait()
-        child.send_signal(signal.SIGINT)
+        press(child)
         run = ended(child)
     listed.let_go()
     check_refused(run, 130, "interrupted", f"(replaces {old}")

@@ -16,6 +16,7 @@ import pytest
 import urllib3
 from conformance.deployment import Answer, pool_for
 from conftest import PROXIES
+from interrupts import press
 from werkzeug.wrappers import Response
 
 from api_keys_client import ApiKeysClient
@@ -56,7 +57,7 @@ class Run:
         )
 
     def send(self, number: signal.Signals) -> None:
-        self._child.send_signal(number)
+        press(self._child, number)
 
     def finish(self) -> Finished:
         try:

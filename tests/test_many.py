@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Connect
+from interrupts import press
 
 from api_keys_client import ApiKeysClient, KeyNotFoundError
 from api_keys_client.sandbox import Fault, Sandbox
@@ -120,7 +120,7 @@ def test_ctrl_c_begins_no_more_and_tells_what_is_done(engine: Sandbox, driver: s
         told = [child.stdout.readline().strip() for _ in range(4)]
         assert all(event.wait(PATIENCE) for event in arrived)
         for number in range(times):
-            child.send_signal(signal.SIGINT)
+            press(child)
             if leaves and number + 1 == times:
                 child.wait(PATIENCE)
             else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Callable
 
 import pytest
 from cuts import DRIVERS, NEW, OLD, Cut, Held, Which
+from interrupts import press_here
 from rotations import active, assert_hides, assert_survived, blocking_loop, caught, connecting, shown_by
 
 from api_keys_client import ApiKeysClient
@@ -28,11 +28,10 @@ INTERRUPTIONS: dict[str, tuple[Which, frozenset[str]]] = {
 
 def interrupt(client: ApiKeysClient, rotate: Callable[[], object], held: Held) -> BaseException | None:
     """Ctrl-C, while the request is held."""
-    main = threading.get_ident()
 
     def press() -> None:
         held.arrived.wait(30)
-        signal.pthread_kill(main, signal.SIGINT)
+        press_here()
         held.let_go.set()
 
     pressing = threading.Thread(target=press)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupts import press_here
 from rotations import assert_hides, caught, shown_by
 from storing import NEW, created, looks_into_proc, not_stored
 
@@ -110,12 +110,11 @@ class TestCommand:
     def test_ctrl_c_ends_it(self, tmp_path: Path) -> None:
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)
-        main = threading.get_ident()
         pids: list[int] = []
 
         def press() -> None:
             pids.append(int(fifo.read_text()))
-            signal.pthread_kill(main, signal.SIGINT)
+            press_here()
 
         pressing = threading.Thread(target=press)
         pressing.start()

@@ -6,11 +6,11 @@ import json
 import re
 import signal
 import sys
-import threading
 from typing import Any
 
 import pytest
 from conftest import Connect, requests
+from interrupts import press_here
 
 from api_keys_client import UNSET, ApiKeysClient, ApiKeysError, InvalidRequestError, OutcomeUnknownError
 from api_keys_client.faults import Exchange
@@ -30,11 +30,10 @@ def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysCl
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no thread can be interrupted here")
 def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -> None:
     """The sync client's: the async one's tests cancel a task."""
-    main = threading.get_ident()
 
     def act(exchange: Exchange) -> Any:
         for _ in range(3):
-            signal.pthread_kill(main, signal.SIGINT)
+            press_here()
             exchange.pause(0.05)
         return exchange.answer()
 
@@ -48,11 +47,9 @@ def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
 def test_ctrl_c_in_the_creation_of_a_temporary_key_says_what_was_seen(engine: Sandbox) -> None:
-    main = threading.get_ident()
-
     def act(exchange: Exchange) -> Any:
         exchange.answer()
-        signal.pthread_kill(main, signal.SIGINT)
+        press_here()
         return Fault.silence().act(exchange)
 
     engine.queue(Fault("interrupting", act), operation="create")
