@@ -131,7 +131,9 @@ def script(code: str, server: Server, certificates: str = "") -> Iterator[subpro
     options = ["-W", "error::ResourceWarning", "-W", "ignore::DeprecationWarning"]
     command = [sys.executable, *options, "-c", SCRIPT + code, server.url, certificates, KEY_ID]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    # Not measured: coverage's own locks do not survive a fork while other threads run.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             yield process
             _, complaints = process.communicate(timeout=60)

@@ -86,7 +86,7 @@ def write_program(path: Path, text: str) -> None:
 
 def kinds(told: list[str]) -> list[str]:
     """Each command by the words that say what it does."""
-    known = [*STEPS, *TESTS, *COVERAGE, *TEN_TIMES]
+    known = [*STEPS, *TESTS, *ALL_TESTS, *TEN_TIMES]
     return [next((step for step in known if line.startswith(step)), line) for line in told]
 
 
@@ -102,9 +102,10 @@ STEPS = [
     "-m pip install",
     "scripts/try_installed.py",
 ]
-TESTS = ["-m pytest -m not slow"]
-COVERAGE = ["-m coverage run -m pytest", "-m coverage combine", "-m coverage report"]
-TEN_TIMES = ["-m pytest -p randomly -m not slow"] * 10 + [
+PARALLEL = "-m pytest --numprocesses auto --dist loadfile"
+TESTS = [f"{PARALLEL} --cov --cov-report term -m not slow ("]
+ALL_TESTS = [f"{PARALLEL} --cov --cov-report term -m  ("]
+TEN_TIMES = [f"{PARALLEL} -p randomly -m not slow ("] * 10 + [
     "-m pytest tests/test_threads.py tests/test_processes.py tests/test_rotate_races.py"
 ] * 10
 
@@ -124,7 +125,7 @@ def test_every_check_runs_once_and_the_tests_last(checkout: Checkout, command: s
     assert not (checkout.root / "dist").exists()
 
 
-def test_arguments_are_for_pytest_and_leave_out_the_coverage(checkout: Checkout) -> None:
+def test_arguments_are_for_pytest_alone(checkout: Checkout) -> None:
     checkout.set_up("dev", RECORDING_PYTHON)
     finished = checkout.run("scripts/test", "-k", "two words")
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -176,7 +177,7 @@ class TestLowest:
         assert "--no-deps --editable . (" in package
         assert constraints == "scripts/lowest.py (1)"
         assert "--editable .[async,cli,sandbox,testing] --group test --constraint .venv-lowest/lowest.txt" in everything
-        assert tested == "-m pytest (2)"
+        assert tested == f"{PARALLEL} -m not slow (8)"
         assert (checkout.root / ".venv-lowest" / "installed-test").exists()
 
     def test_begins_with_the_oldest_python(self, checkout: Checkout) -> None:
@@ -204,8 +205,9 @@ class TestFull:
         write_program(checkout.root / "scripts" / "mutation", RECORDING_PYTHON.replace("$*", "mutation $*"))
         finished = checkout.run("scripts/test", "--full")
         assert (finished.returncode, finished.stderr) == (0, "")
-        gate = [*STEPS, *COVERAGE]
-        longer = [*TEN_TIMES, "-m pytest (2)", "scripts/release.py --check (2)", "mutation  (0)"]
+        gate = [*STEPS, *ALL_TESTS]
+        lowest = f"{PARALLEL} -m not slow (8)"
+        longer = [*TEN_TIMES, lowest, "scripts/release.py --check (2)", "mutation  (0)"]
         assert kinds(checkout.told()) == gate + longer
         assert list(checkout.temporary.iterdir()) == []
 
