@@ -149,7 +149,7 @@ def test_a_byte_order_mark_before_the_ids_is_passed_over(engine: Sandbox) -> Non
     assert active(engine) == []
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 130)])
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 130), ("\x03", 130)])
 def test_ids_that_are_piped_in_are_asked_about_on_the_terminal(engine: Sandbox, answer: str, code: int) -> None:
     key_id, kept = made(engine, "load test"), made(engine, "production")
     listed = f"printf '%s\\tVALIDATION-USER\\tload test\\n' {key_id}"
