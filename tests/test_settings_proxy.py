@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import UserDict
+from collections.abc import Iterator
 from typing import Any
+from urllib.request import getproxies
 
 import pytest
 from options import checked, refusal
+
+from api_keys_client import ApiKeysClient
 
 
 @pytest.mark.parametrize(
@@ -71,3 +77,17 @@ def test_loopback_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for host in ("localhost", "127.0.0.1", "[::1]"):
         assert checked(f"https://{host}", proxy="http://proxy").proxy is None
         assert checked(f"https://{host}").proxy is None
+
+
+class Changing(UserDict[str, str]):
+    """An environment that loses each name, to another thread, between being gone through and being asked."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield "GONE_MEANWHILE"
+
+
+def test_for_loopback_the_environment_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", Changing())
+    with pytest.raises(KeyError):
+        getproxies()
+    ApiKeysClient("http://127.0.0.1:1", token="token").close()

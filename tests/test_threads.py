@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -37,34 +36,6 @@ def test_many_threads_share_the_connections_of_one_client() -> None:
             assert record.id == KEY_ID
     assert len(server.requests) == 2_000
     assert server.connections <= 16
-
-
-@pytest.fixture
-def _hasty_threads() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(usual)
-
-
-@pytest.mark.usefixtures("_hasty_threads")
-def test_a_client_for_loopback_can_be_made_while_the_environment_changes() -> None:
-    """Whoever goes through the whole environment then may meet a name that is gone."""
-    made = threading.Event()
-
-    def change() -> None:
-        while not made.is_set():
-            os.environ["API_KEYS_CLIENT_TEST"] = "set"
-            del os.environ["API_KEYS_CLIENT_TEST"]
-
-    with ThreadPoolExecutor(1) as threads:
-        changing = threads.submit(change)
-        try:
-            for _ in range(200):
-                ApiKeysClient("http://127.0.0.1:1", token="token").close()
-        finally:
-            made.set()
-        changing.result()
 
 
 def test_no_more_connections_are_made_than_the_bound() -> None:
