@@ -83,7 +83,7 @@ class Changing(UserDict[str, str]):
     """An environment that loses each name, to another thread, between being gone through and being asked."""
 
     def __iter__(self) -> Iterator[str]:
-        yield "GONE_MEANWHILE"
+        yield "GONE_PROXY"
 
 
 def test_for_loopback_the_environment_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
