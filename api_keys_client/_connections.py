@@ -144,7 +144,9 @@ class _Watched(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """A socket to the first address that takes it: urllib3 would give the whole time to each of them."""
-        found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        # As bytes: text has the codec for IDNA imported, and a process forked just then would wait for that for ever.
+        host = self._dns_host.strip("[]").encode("ascii")
+        found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(found):
             sock = None
             try:

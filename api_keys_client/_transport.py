@@ -12,6 +12,7 @@ import signal
 import ssl
 import threading
 import time
+from codecs import lookup
 from collections.abc import Callable, Coroutine, Iterable
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
@@ -54,6 +55,8 @@ class Transport:
         base_url, proxy = settings.base_url, settings.proxy
         secure_proxy = proxy is not None and proxy.url.startswith("https:")
         if secure_proxy or base_url.scheme == "https":
+            # TLS encodes the host's name with it; a process forked while a call imports it would wait for ever.
+            lookup("idna")
             # One context for all connections: reading the certificates anew for each is slow.
             context = settings.ssl_context or ssl.create_default_context()
             manager.connection_pool_kw.update(ssl_context=context, cert_reqs=None)

@@ -49,6 +49,16 @@ def run(work, count):
     return threads
 """
 
+CALLS_WITHOUT_IMPORTS = """
+imported = {*sys.modules}
+client.list()
+client.create()
+client.get(key_id)
+client.deactivate(key_id)
+assert {*sys.modules} == imported, {*sys.modules} - imported
+client.close()
+"""
+
 CALLS_OF_BOTH = """
 client.get(key_id)
 pid = os.fork()
@@ -173,6 +183,16 @@ def test_a_forked_child_that_closes_leaves_the_parents_calls_alone() -> None:
         process.stdout.readline()
         gathering.go_on.set()
     assert server.connections == 1
+
+
+@both_schemes
+def test_no_call_imports_anything(authority: trustme.CA, scheme: str, tmp_path: Path) -> None:
+    """A process that is forked meanwhile would wait for it to be imported, for ever."""
+    certificates = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(certificates)
+    with Server(tls=presenting(authority) if scheme == "https" else None) as server:
+        with script(CALLS_WITHOUT_IMPORTS, server, str(certificates)):
+            pass
 
 
 @on_posix
