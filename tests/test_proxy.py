@@ -158,7 +158,7 @@ def test_a_tunnel_that_breaks(connect: Connect, operation: str, act: Act) -> Non
 
 def dripping_tunnel(peer: Peer, _: object) -> None:
     peer.send(b"HTTP/1.1 200 OK\r\n")
-    peer.drip(b"X" * 300)
+    peer.drip(b"X" * 900)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_tunnel_that_is_late_ends_at_the_connect_timeout(connect: Connect, ope
     with Server(act) as raw:
         error = failure(through(raw, connect, "https", timeout=(0.1, 9), max_attempts=1), operation)
     check_not_sent(error, operation, ApiTimeoutError, attempts=1)
-    assert 0.1 <= error.elapsed < 0.6
+    assert 0.1 <= error.elapsed < 5
 
 
 def dripping_record(peer: Peer, _: object) -> None:
@@ -192,7 +192,7 @@ def test_a_record_of_tls_inside_tls_that_drips_ends_in_time(
         ) as client:
             error = failure(client, operation)
     check_not_sent(error, operation, ApiTimeoutError, attempts=1)
-    assert error.elapsed < 3
+    assert error.elapsed < 9
 
 
 @each_scheme

@@ -118,7 +118,7 @@ class TestLife:
         callers[6].connection.send(head_of("POST", KEYS, sandbox.token, "Content-Length: 9\r\n") + b"{")
         started = time.monotonic()
         sandbox.stop()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 9
         assert set(threading.enumerate()) == before
         for caller in callers[:4]:
             with connection_reset():

@@ -144,7 +144,7 @@ def test_a_handshake_that_hangs_ends_at_the_connect_timeout(connect: Connect, op
     error = failure(client, operation)
     check_not_sent(error, operation, ApiTimeoutError, attempts=1)
     assert error.retryable
-    assert 0.1 <= error.elapsed < 1
+    assert 0.1 <= error.elapsed < 5
 
 
 def spoil(peer: Peer, _: Request) -> None:

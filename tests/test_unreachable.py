@@ -17,7 +17,7 @@ from wire import Peer, Request, Server, say
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, ApiTimeoutError
 
-SLACK = 0.5
+SLACK = 5.0
 """Seconds that a slow machine may add to any bound."""
 
 
@@ -80,7 +80,7 @@ def test_a_connection_that_is_not_answered(connect: Connect, operation: str, una
     client = connect(f"http://127.0.0.1:{unanswered}", token="token", timeout=(0.1, 9), max_attempts=2)
     error = failure(client, operation)
     check_not_sent(error, operation, ApiTimeoutError, attempts=2)
-    assert 0.2 <= error.elapsed < 0.2 + 0.25 + SLACK
+    assert 0.2 <= error.elapsed < 0.2 + SLACK
 
 
 @pytest.mark.parametrize("operation", ["create", "get"])
@@ -94,7 +94,7 @@ def test_the_deadline_holds_while_connecting(connect: Connect, operation: str, u
 def test_the_timeout_and_the_deadline_are_for_all_addresses_of_a_name(
     connect: Connect, unanswered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve_to(monkeypatch, *[unanswered] * 8)
+    resolve_to(monkeypatch, *[unanswered] * 40)
     url = f"http://localhost:{unanswered}"
     for times in ({"timeout": (0.2, 9)}, {"timeout": 9, "deadline": 0.2}):
         error = failure(connect(url, token="token", max_attempts=1, **times), "create")
@@ -109,10 +109,10 @@ def test_an_address_that_is_not_answered_leaves_time_for_the_next(
         refused = refusing.port
     with Server() as server:
         resolve_to(monkeypatch, unanswered, refused, server.port)
-        client = connect(f"http://localhost:{server.port}", token="token", timeout=(0.9, 9), max_attempts=1)
+        client = connect(f"http://localhost:{server.port}", token="token", timeout=(2.7, 9), max_attempts=1)
         began = monotonic()
         OPERATIONS["create"](client)
-        assert monotonic() - began < 0.7
+        assert monotonic() - began < 2.5
         assert server.operations() == ["create"]
 
 
@@ -160,8 +160,8 @@ def test_waiting_for_a_free_connection_counts_for_the_deadline() -> None:
         check_not_sent(failure(waiting, "create"), "create", ApiTimeoutError, attempts=1)
         assert len(server.requests) == 20
 
-        threading.Timer(0.6, release.set).start()
-        error = failure(client.with_options(deadline=0.8), "get")
+        threading.Timer(1.5, release.set).start()
+        error = failure(client.with_options(deadline=2), "get")
         assert isinstance(error, ApiTimeoutError)
-        assert 0.8 <= error.elapsed < 1.2
+        assert 2 <= error.elapsed < 3
         assert len(server.requests) == 21
