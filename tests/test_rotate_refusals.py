@@ -106,6 +106,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("argument", ["store", "verify"])
     def test_the_sync_client_refuses_an_async_function(self, sandbox: Sandbox, argument: str) -> None:
+        # None of these may be run.
         class Async:
             async def __call__(self, _: CreatedKey) -> None:
                 raise NotImplementedError
@@ -132,6 +133,7 @@ class TestRefusals:
 
     def test_the_sync_client_finds_a_coroutine_when_it_gets_one(self, sandbox: Sandbox) -> None:
         async def function(_: CreatedKey) -> None:
+            # It is called for its coroutine, which may not be run.
             raise NotImplementedError
 
         def plain(new: CreatedKey) -> object:
