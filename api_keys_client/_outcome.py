@@ -213,6 +213,9 @@ def _refusal(call: Call[Any], answer: Answer) -> _Finding:
     elif status == 429:
         error, replay, asked_wait = RateLimitedError, True, _retry_after(answer)
         fields["retry_after"] = asked_wait
+    elif 300 <= status < 400 and status not in (307, 308):
+        # These are also how a request that was done is answered; the other two say that it is to be sent elsewhere.
+        outcome = Outcome.UNKNOWN
     elif status >= 500 or status == 408:
         error, outcome = ServerError, Outcome.UNKNOWN
         replay, asked_wait = status in _REPLAYED and call.operation.replayable, _retry_after(answer)

@@ -124,6 +124,15 @@ def test_other_server_errors_stop(call: Call[Any], status: int) -> None:
     assert isinstance(failed(call, answer(status)), ServerError)
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304])
+@each_call
+def test_a_redirection_may_be_the_answer_to_what_was_done(call: Call[Any], status: int) -> None:
+    error = failed(call, answer(status, {"detail": "see the key"}))
+    assert isinstance(error, OutcomeUnknownError if call.operation.name == "create" else UnexpectedResponseError)
+    assert error.outcome == (Outcome.UNKNOWN if call.operation.changes else None)
+    assert not error.retryable
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -133,7 +142,6 @@ def test_other_server_errors_stop(call: Call[Any], status: int) -> None:
         (422, InvalidRequestError),
         (405, UnexpectedResponseError),
         (409, UnexpectedResponseError),
-        (300, UnexpectedResponseError),
         (307, UnexpectedResponseError),
         (308, UnexpectedResponseError),
     ],
