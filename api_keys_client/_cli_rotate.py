@@ -78,6 +78,10 @@ def rotate(
         {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
         [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place)],
     )
+    if rotation.left_active and leftovers is not Leftovers.KEEP:
+        session.screen.remark(
+            f"Left active, because their descriptions or roles are others: {', '.join(rotation.left_active)}"
+        )
     if keep_old:
         session.screen.remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
     return ExitCode.DONE

@@ -13,14 +13,14 @@ from typing import NoReturn
 
 from typing_extensions import Self
 
-from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, checked_description, refused
+from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
 from api_keys_client._attempts import Attempts
 from api_keys_client._calls import Calls, CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
 from api_keys_client._rotate import Leftovers, Rotation, Use, rotate
 from api_keys_client._transport import Access, Transport
-from api_keys_client.rotation import temporary_mark, unmarked
+from api_keys_client.rotation import own_description, temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_ATTEMPTS,
@@ -136,9 +136,12 @@ class ApiKeysClient(Access):
         Raises:
             OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
             KeyLimitReachedError: the server has as many active keys as it allows.
-            InvalidRequestError: a description or role that cannot be.
+            InvalidRequestError: a description or role that cannot be, or a description that ends in a mark of this
+                client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
+        if description is not UNSET:
+            own_description(description)
         return self._attempts.run(self._attempts.calls.create(description, roles))
 
     def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:
@@ -215,19 +218,22 @@ class ApiKeysClient(Access):
         """A key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
         Its description bears a mark, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
-        undone. Only the end of the process itself leaves the key active.
+        undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
+        A process that is forked in the block leaves the key to the one that made it.
 
         Raises:
-            ApiKeysError: the key could not be made, or not be deactivated.
+            InvalidRequestError: a description or role that cannot be.
+            ApiKeysError: the key could not be made, or not be deactivated. If that was interrupted, the interruption
+                is raised, with a note that says so.
         """
         attempts = self._attempts
-        nonce = attempts.transport.nonce()
-        marked = temporary_mark(checked_description(description), nonce)
-        created = attempts.create_or_undo(attempts.calls.create(marked, roles), nonce)
+        creation = attempts.transport.creation()
+        marked = temporary_mark(own_description(description), creation.nonce)
+        created = attempts.create_or_undo(creation, marked, roles)
         try:
             yield created
         finally:
-            attempts.transport.finish(attempts.end, created.id)
+            attempts.end_created(creation, created.id)
 
     def rotate(
         self,
@@ -249,10 +255,13 @@ class ApiKeysClient(Access):
             key_id: the key to replace; it must be active.
             store: writes the new key where it is used; gets the created key. Raising `NotStored` says that nothing
                 was written; any other exception leaves both keys active. May be async in the async client.
-            verify: tries the new key before it is stored; raising, or returning False, undoes it.
+            verify: tries the new key before it is stored; None and True pass, raising or returning anything else
+                undoes it.
             keep_old: leave the old key to `finish()` of the result.
             leftovers: what to do about keys that earlier rotations of this one left active: "refuse" stops,
-                "deactivate" ends them together with the old key, "keep" leaves them.
+                "deactivate" ends them together with the old key, "keep" leaves them; ids end just those of them.
+                A key that only the old one's description names counts with "deactivate" only if its own description
+                and roles are the same; the result's `left_active` names what was left.
             roles: the new key's roles; None keeps the old one's.
             description: the new key's description; None keeps the old one's.
 

@@ -8,6 +8,7 @@ import io
 import socket
 import threading
 import time
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
@@ -206,7 +207,30 @@ class _WatchedTLS(_Watched, HTTPSConnection):  # pyright: ignore[reportIncompati
     pass
 
 
+class _Idle(LifoQueue[Any]):
+    """The idle connections, which urllib3 takes out and closes when the interpreter exits.
+
+    From then on each call opens a connection of its own: it would wait for one that nobody gives back.
+    """
+
+    emptied = False
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if block and self.emptied:
+            return None
+        # Only what empties the queue does not wait.
+        self.emptied = not block
+        return super().get(block, timeout)
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if self.emptied and item:
+            item.close()
+        else:
+            super().put(item, block, timeout)
+
+
 class Pool(HTTPConnectionPool):
+    QueueCls = _Idle
     ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
 
 

@@ -6,7 +6,6 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
@@ -133,9 +132,8 @@ def without_token(
 
 
 def note(interruption: BaseException, meaning: object) -> None:
-    """Says on an interruption that goes on what it means for the caller's keys, where Python can."""
-    if sys.version_info >= (3, 11):
-        interruption.add_note(str(meaning))
+    """Says on an interruption that goes on what it means for the caller's keys."""
+    interruption.add_note(str(meaning))
 
 
 def unconfirmed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
@@ -148,6 +146,28 @@ def unconfirmed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
         "next_step": "Get the key to see that it is inactive.",
     }
     return type(failure)(what, **fields)
+
+
+def never_ended(key_id: str) -> ApiKeysError:
+    """The error of a deactivation that was to be done to its end, but that nothing could do any more."""
+    return ApiConnectionError(
+        f"Key {key_id} may still be active: its program or event loop ended before it could be deactivated.",
+        outcome=Outcome.UNKNOWN,
+        key_id=key_id,
+        next_step="Deactivate it.",
+    )
+
+
+def other_key_answered(key_id: str, *, attempts: int) -> ApiKeysError:
+    """The error of a creation that was answered with another key, as a cache on the way may do."""
+    reason = f"the server answered with key {key_id}, which is not known to be the one that was to be created"
+    return OutcomeUnknownError(
+        f"create: {reason}. A key may have been created; its secret is lost.",
+        reason=reason,
+        status=200,
+        attempts=attempts,
+        outcome=Outcome.UNKNOWN,
+    )
 
 
 def still_active(record: ApiKeyResponse, *, attempts: int, elapsed: float) -> ApiKeysError:
@@ -182,12 +202,12 @@ def _undecodable(answer: Answer, found: Undecodable) -> _Finding:
         return _Finding(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
     return _Finding(
         UnexpectedResponseError,
-        f"the server created key {found.key_id}, but its answer cannot be used ({found.reason})",
+        f"the server answered with key {found.key_id}, but its answer cannot be used ({found.reason})",
         Outcome.APPLIED,
         fields={
             "status": answer.status,
             "key_id": found.key_id,
-            "next_step": "Deactivate that key: its secret cannot be had any more.",
+            "next_step": "Get that key. If it is the one that was to be created, deactivate it: its secret is lost.",
         },
     )
 

@@ -5,18 +5,19 @@ The steps, and what a cut at each leaves, are in docs/guides/rotation.md.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
-from api_keys_client._arguments import checked_description, checked_roles, refused
+from api_keys_client._arguments import canonical_id, checked_roles, refused
 from api_keys_client._attempts_async import Attempts
 from api_keys_client._calls import CreatedKey
 from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import note
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
-from api_keys_client.rotation import leftovers_of, replacement_mark
+from api_keys_client.rotation import FoundLeftovers, leftovers_of, own_description, replacement_mark
 
-Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"]
+Leftovers: TypeAlias = "Literal['refuse', 'deactivate', 'keep'] | Iterable[str | uuid.UUID]"
 Use: TypeAlias = Callable[[CreatedKey], "Awaitable[object] | object"]
 
 
@@ -26,11 +27,15 @@ class AsyncRotation:
     Attributes:
         old: the record of the key that was replaced, as it was before.
         new: the new key, with its secret.
+        left_active: ids (list of str) of keys that earlier rotations may have left active, and that this one leaves so.
     """
 
-    def __init__(self, attempts: Attempts, old: ApiKeyResponse, new: CreatedKey, ending: list[str]) -> None:
+    def __init__(
+        self, attempts: Attempts, old: ApiKeyResponse, new: CreatedKey, ending: list[str], left_active: list[str]
+    ) -> None:
         self.old = old
         self.new = new
+        self.left_active = left_active
         self._attempts = attempts
         self._ending = ending
 
@@ -78,24 +83,22 @@ async def rotate(
     description: str | None,
 ) -> AsyncRotation:
     """The steps, in order; see the client's `rotate`."""
-    if leftovers not in ("refuse", "deactivate", "keep"):
-        raise refused('leftovers= is "refuse", "deactivate" or "keep".')
+    chosen = _checked_leftovers(leftovers)
     for function in (store, *([] if verify is None else [verify])):
         attempts.transport.check_callable(function)
     given_roles = checked_roles(roles)
-    given_description = checked_description(description)
+    given_description = own_description(description)
 
-    old, left = await _find(attempts, key_id)
-    if left and leftovers == "refuse":
-        named = ", ".join(record.id for record in left)
-        raise RotationError(
-            f"Earlier rotations of key {old.id} left {named} active; one of them may be in use. Nothing was changed.",
-            stage="leftovers",
-            old_id=old.id,
-            leftovers=[record.id for record in left],
-            outcome=Outcome.NOT_SENT,
-            next_step='Find out which key is in use, then rotate that one with leftovers="deactivate" or "keep".',
-        )
+    old, found = await _find(attempts, key_id)
+    ending = found.certain if chosen == "deactivate" else []
+    if not isinstance(chosen, str):
+        ending = [record for record in found.all() if record.id.lower() in chosen]
+        unrelated = chosen.difference(record.id.lower() for record in ending)
+        if unrelated:
+            raise _left_by_others(old, found, f"The ids in leftovers= name others: {', '.join(sorted(unrelated))}.")
+    left_active = [record.id for record in found.all() if record not in ending]
+    if left_active and chosen not in ("deactivate", "keep"):
+        raise _left_by_others(old, found)
     new = await _replace(
         attempts,
         old,
@@ -104,14 +107,46 @@ async def rotate(
         verify=verify,
         store=store,
     )
-    ending = [old.id, *(record.id for record in left if leftovers == "deactivate")]
-    rotation = AsyncRotation(attempts, old, new, ending)
+    rotation = AsyncRotation(attempts, old, new, [old.id, *(record.id for record in ending)], left_active)
     if not keep_old:
         await rotation.finish()
     return rotation
 
 
-async def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, list[ApiKeyResponse]]:
+def _checked_leftovers(leftovers: object) -> str | set[str]:
+    """One of the three words, or the ids that the caller wants to be ended."""
+    if isinstance(leftovers, str) and leftovers in ("refuse", "deactivate", "keep"):
+        return leftovers
+    if isinstance(leftovers, (str, bytes)) or not isinstance(leftovers, Iterable):
+        raise refused('leftovers= is "refuse", "deactivate" or "keep", or a list of ids.')
+    return {canonical_id(key_id) for key_id in leftovers}
+
+
+def _left_by_others(old: ApiKeyResponse, found: FoundLeftovers, why: str = "") -> RotationError:
+    told = [f"Earlier rotations of key {old.id} left {_named(found.certain)} active."] if found.certain else []
+    if found.doubtful:
+        told.append(
+            f"The description of key {old.id} says that one left {_named(found.doubtful)} active, which may be wrong: "
+            "descriptions or roles differ."
+        )
+    if not told:
+        told.append(f"Earlier rotations of key {old.id} left none active.")
+    return RotationError(
+        f"{' '.join(told)} {why or 'One of them may be in use.'} Nothing was changed.",
+        stage="leftovers",
+        old_id=old.id,
+        leftovers=[record.id for record in found.all()],
+        outcome=Outcome.NOT_SENT,
+        next_step="Find out which key is in use, then rotate that one with leftovers="
+        + ('a list of the ids to deactivate, or "keep".' if found.doubtful else '"deactivate" or "keep".'),
+    )
+
+
+def _named(records: list[ApiKeyResponse]) -> str:
+    return ", ".join(record.id for record in records)
+
+
+async def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, FoundLeftovers]:
     """The key as it is, and what earlier rotations of it left."""
     records = [record for record in await attempts.run(attempts.calls.list()) if record.is_active]
     for record in records:
@@ -119,7 +154,7 @@ async def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, list[A
             return record, leftovers_of(record, records)
     record = await attempts.run(attempts.calls.get(key_id))
     why = "the list of active keys does not have it" if record.is_active else "it is inactive"
-    left = [left.id for left in leftovers_of(record, records)]
+    left = [left.id for left in leftovers_of(record, records).certain]
     if left:
         why = f"{why}, and earlier rotations of it left {', '.join(left)} active"
     raise _cannot_rotate(record, why, "Rotate the key that is in use, or create one.", left)
@@ -146,6 +181,13 @@ def _cannot_rotate(old: ApiKeyResponse, why: str, next_step: str, leftovers: Ite
     )
 
 
+def _refusal(verdict: object) -> str:
+    """Why the new key did not pass; empty if it did. An answer of 401, say, is neither True nor False."""
+    if verdict is None or verdict is True:
+        return ""
+    return f"verify returned {'False' if verdict is False else f'a {type(verdict).__name__}'}"
+
+
 async def _replace(
     attempts: Attempts,
     old: ApiKeyResponse,
@@ -157,27 +199,31 @@ async def _replace(
 ) -> CreatedKey:
     """Creates, verifies and stores; what fails before anything can have been stored is undone."""
     transport = attempts.transport
-    nonce = transport.nonce()
-    call = attempts.calls.create(replacement_mark(description, old.id, nonce), roles)
-    new = await attempts.create_or_undo(call, nonce)
+    creation = transport.creation(old.id.lower())
+    marked = replacement_mark(description, old.id, creation.nonce)
+    new = await attempts.create_or_undo(creation, marked, roles)
     stage = "verify"
+    why = ""
     cause: Exception | None = None
     try:
-        if verify is None or await transport.ask(verify, new) is not False:
+        if verify is not None:
+            why = _refusal(await transport.ask(verify, new))
+        if not why:
             stage = "store"
             await transport.ask(store, new)
             return new
     except Exception as error:
-        cause = error
+        cause, why = error, f"{stage} raised {type(error).__name__}"
     except BaseException as interruption:
         if stage == "verify":
-            note(interruption, await transport.finish(attempts.undo, nonce, new.id))
+            report, _ = await attempts.undo(creation, new.id)
+            note(interruption, report)
         else:
             note(interruption, f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
         raise
     if stage == "store" and not isinstance(cause, NotStored):
         raise RotationError(
-            f"store raised {type(cause).__name__}, and may have written the new key or not: "
+            f"{why}, and may have written the new key or not: "
             f"the old key {old.id} and the new key {new.id} are both active.",
             stage=stage,
             old_id=old.id,
@@ -186,14 +232,17 @@ async def _replace(
             undo=lambda: attempts.end(new.id),
             next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
         ) from cause
-    why = "verify returned False" if cause is None else f"{stage} raised {type(cause).__name__}"
-    undo = await transport.finish(attempts.undo, nonce, new.id)
-    raise RotationError(
-        f"{why}, so nothing was stored. {undo} The old key {old.id} was not touched.",
+    report, interrupted_by = await attempts.undo(creation, new.id)
+    failure = RotationError(
+        f"{why}, so nothing was stored. {report} The old key {old.id} was not touched.",
         stage=stage,
         old_id=old.id,
         new_id=new.id,
-        leftovers=undo.alive,
+        leftovers=report.still_active,
         outcome=Outcome.APPLIED,
-        next_step=undo.next_step,
-    ) from cause
+        next_step=report.next_step,
+    )
+    if interrupted_by:
+        note(interrupted_by, failure)
+        raise interrupted_by
+    raise failure from cause

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import ssl
 import threading
 import time
 from codecs import lookup
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from api_keys_client._failures import bare, interrupts, lost
 from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usual_timeout
 from api_keys_client._reading import whole_answer
 from api_keys_client.errors import ApiConnectionError, Outcome
+from api_keys_client.rotation import Creation
 from api_keys_client.settings import SecretHeaders, Settings
 
 Item = TypeVar("Item")
@@ -89,9 +90,14 @@ class Transport:
     chance = staticmethod(random.random)
 
     @staticmethod
-    def nonce() -> str:
-        """Twelve hexadecimal digits that no other key bears."""
-        return os.urandom(6).hex()
+    def creation(old_id: str | None = None) -> Creation:
+        """A creation by this process, with a nonce of twelve hexadecimal digits that no other key bears."""
+        return Creation(os.urandom(6).hex(), os.getpid(), old_id)
+
+    @staticmethod
+    def made(creation: Creation) -> bool:
+        """Whether it is this process's own, and not one of a process that this one was forked from."""
+        return creation.process == os.getpid()
 
     def send(self, call: Call[Any], *, settings: Settings, remaining: float) -> Answer | Lost:
         """One attempt.
@@ -117,7 +123,9 @@ class Transport:
         if self._needs_timer:
             within = min(remaining, settings.connect_timeout + settings.answer_timeout)
             timer = threading.Timer(within, attempt.end_late)
-            timer.start()
+            # None can start at the interpreter's exit, where each read still has the socket's own timeout.
+            with suppress(RuntimeError):
+                timer.start()
         try:
             response = self._pool.urlopen(
                 operation.method,
@@ -145,6 +153,11 @@ class Transport:
         if self._closed.is_set():
             return Lost(attempt.sent, "closed", "the client was closed while the call was in flight")
         return failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client was closed: nothing is sent any more."""
+        return self._closed.is_set()
 
     def sleep(self, seconds: float) -> None:
         """Waits; ends early when the client is closed."""
@@ -187,23 +200,6 @@ class Transport:
         return APIKeysApi(client)
 
     @staticmethod
-    def finish(work: Callable[..., Result], *arguments: Any) -> Result:
-        """Finishes a clean-up although it is being interrupted, however often."""
-        handler = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(handler):
-            # Ctrl-C interrupts the main thread alone, and that only where somebody handles it.
-            return work(*arguments)
-        presses: list[int] = []
-        signal.signal(signal.SIGINT, lambda number, _: presses.append(number))
-        try:
-            result = work(*arguments)
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        if presses:
-            handler(signal.SIGINT, None)
-        return result
-
-    @staticmethod
     def check_callable(function: object) -> None:
         """Refuses what is no function, or an async one: un-awaited, it would count as done."""
         called = checked_function(function)
@@ -231,10 +227,20 @@ class Transport:
         `done` is told of each in this thread as it ends. Interrupted, or when `done` raises, no further call begins,
         and those in flight are waited for and told.
         """
-        # Imported late: most programs never fan out.
-        from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+        results: list[Result] = []
+        try:
+            # Imported late: most programs never fan out. At the interpreter's exit even that can fail.
+            from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
-        with ThreadPoolExecutor(bound, thread_name_prefix="api-keys") as pool:
+            pool = ThreadPoolExecutor(bound, thread_name_prefix="api-keys")
+            pool.submit(int).result()
+        except RuntimeError:
+            for item in items:
+                results.append(run(item))
+                if done:
+                    done(results[-1])
+            return results
+        with pool:
             futures: list[Future[Result]] = []
             told = set[Future[Result]]()
             try:

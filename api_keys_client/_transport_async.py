@@ -28,6 +28,7 @@ from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
 from api_keys_client._failures import bare, interrupts, lost
 from api_keys_client.errors import ConfigurationError, Outcome
+from api_keys_client.rotation import Creation
 from api_keys_client.settings import SecretHeaders, Settings
 
 Item = TypeVar("Item")
@@ -66,9 +67,14 @@ class Transport:
     chance = staticmethod(random.random)
 
     @staticmethod
-    def nonce() -> str:
-        """Twelve hexadecimal digits that no other key bears."""
-        return os.urandom(6).hex()
+    def creation(old_id: str | None = None) -> Creation:
+        """A creation by this process, with a nonce of twelve hexadecimal digits that no other key bears."""
+        return Creation(os.urandom(6).hex(), os.getpid(), old_id)
+
+    @staticmethod
+    def made(creation: Creation) -> bool:
+        """Whether it is this process's own, and not one of a process that this one was forked from."""
+        return creation.process == os.getpid()
 
     async def send(self, call: Call[Any], *, settings: Settings, remaining: float) -> Answer | Lost:
         """One attempt.
@@ -128,6 +134,11 @@ class Transport:
         await opened.open()
         return opened
 
+    @property
+    def closed(self) -> bool:
+        """Whether the client was closed: nothing is sent any more."""
+        return self._closed
+
     async def sleep(self, seconds: float) -> None:
         """Waits; ends early when the client is closed."""
         if self._opened:
@@ -143,22 +154,6 @@ class Transport:
         else:
             # Not waited for: that loop may never run again.
             opened.loop.call_soon_threadsafe(opened.close_soon)
-
-    @staticmethod
-    async def finish(work: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any) -> Result:
-        """Finishes a clean-up although it is being interrupted, however often."""
-        task = asyncio.ensure_future(work(*arguments))
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        # What the clean-up could not do matters more than that it was hurried.
-        result = task.result()
-        if cancelled:
-            raise cancelled
-        return result
 
     @staticmethod
     async def fan_out(

@@ -29,12 +29,14 @@ SUBSTITUTIONS = {
     "AsyncApiKeysClient": "ApiKeysClient",
     "AsyncIterator": "Iterator",
     "AsyncRotation": "Rotation",
+    "AsyncWork": "Work",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "_attempts_async": "_attempts",
     "_rotate_async": "_rotate",
     "_transport_async": "_transport",
     "asynccontextmanager": "contextmanager",
+    "shield_async": "shield",
 }
 
 

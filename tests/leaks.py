@@ -49,18 +49,19 @@ def reply(status: str, body: object, *headers: str) -> bytes:
 
 
 def echo(data: bytes) -> Act:
-    """Any bytes, with the token that came in filled in."""
+    """Any bytes, with the token and the description that came in filled in."""
 
     def act(peer: Peer, request: Request) -> None:
         token = request.headers.get("authorization", "none").split()[-1]
-        peer.send(data.replace(b"@token@", token.encode()))
+        description = json.loads(request.body or b"{}").get("description") or ""
+        peer.send(data.replace(b"@token@", token.encode()).replace(b"@description@", description.encode()))
         peer.close()
 
     return act
 
 
 RECORD: dict[str, Any] = {"id": KEY_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": []}
-CREATED = {**RECORD, "key": MINTED}
+CREATED = {**RECORD, "key": MINTED, "description": "@description@"}
 ECHO = f"@token@, Bearer @token@ and {MINTED}; key={MINTED}"
 
 

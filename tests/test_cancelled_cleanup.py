@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tasks import PATIENCE, a_few_turns, cancel, run, soon, until
 
-from api_keys_client import AsyncApiKeysClient, ConfigurationError, CreatedKey, Deactivation, PermissionDeniedError
+from api_keys_client import AsyncApiKeysClient, ConfigurationError, CreatedKey, Deactivation
 from api_keys_client.faults import Exchange, Fault
 from api_keys_client.sandbox import Sandbox
 
@@ -137,7 +137,7 @@ def test_a_clean_up_that_was_cancelled_alone_ends_as_a_cancellation(engine: Sand
     assert [key.is_active for key in engine.keys()] == [False]
 
 
-def test_what_the_clean_up_could_not_do_matters_more(engine: Sandbox) -> None:
+def test_what_the_clean_up_could_not_do_is_noted_on_the_cancellation(engine: Sandbox) -> None:
     arrived, release = threading.Event(), threading.Event()
 
     def refuse(exchange: Exchange) -> Any:
@@ -153,8 +153,11 @@ def test_what_the_clean_up_could_not_do_matters_more(engine: Sandbox) -> None:
             task.cancel()
             await a_few_turns()
             release.set()
-            with pytest.raises(PermissionDeniedError):
+            with pytest.raises(asyncio.CancelledError) as caught:
                 await soon(task)
+            (key,) = engine.keys()
+            (told,) = caught.value.__notes__
+            assert told.startswith(f"deactivate {key.id}: the server answered 403")
 
     run(main())
     assert [key.is_active for key in engine.keys()] == [True]

@@ -21,8 +21,10 @@ from cli_runs import (
     within,
 )
 from interrupts import press
+from rotations import made_by_hand
 
 from api_keys_client import Role
+from api_keys_client.rotation import replacement_mark
 from api_keys_client.sandbox import Fault, Operation, Sandbox
 
 
@@ -137,6 +139,17 @@ def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox)
     )
     assert len(active(engine)) == 1
     assert not {old, new} & {*active(engine)}
+
+
+def test_a_rotation_names_what_it_leaves_although_leftovers_are_to_end(engine: Sandbox, tmp_path: Path) -> None:
+    victim = made(engine, "victim")
+    mine = made_by_hand(engine, replacement_mark("mine", victim, "0123456789ab"))
+    rotate = ("rotate", mine, "--to-file", tmp_path / "secret")
+    check_refused(within(engine, *rotate), 1, victim, "--leftovers keep, then deactivate others by their ids")
+    run = within(engine, *rotate, "--leftovers", "deactivate")
+    assert run.code == 0
+    assert f"Left active, because their descriptions or roles are others: {victim}" in run.err
+    assert victim in active(engine)
 
 
 def test_a_rotation_whose_command_cannot_start_is_undone(engine: Sandbox, tmp_path: Path) -> None:

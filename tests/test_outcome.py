@@ -217,7 +217,7 @@ def test_a_create_without_a_usable_secret_is_applied_and_names_the_id(key: objec
     assert error.key_id == KEY_ID
     assert KEY_ID in str(error)
     assert "(key: " in str(error)
-    assert "Deactivate that key" in error.next_step
+    assert "deactivate it" in error.next_step
 
 
 def test_a_created_key_needs_an_id_that_it_can_be_found_by() -> None:

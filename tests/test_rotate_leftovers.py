@@ -15,7 +15,7 @@ from api_keys_client.sandbox import Fault, Sandbox
 class TestLeftovers:
     def test_they_are_named_and_nothing_is_done(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old_id = client.create("ci").id
-        left = {left_over(client, old_id), left_over(client, old_id)}
+        left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
         client.create("neighbour")
         before = len(sandbox.requests)
         error = rotation_error(lambda: client.rotate(old_id, store=store))
@@ -28,7 +28,7 @@ class TestLeftovers:
 
     def test_they_are_kept(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old_id = client.create("ci").id
-        left = left_over(client, old_id)
+        left = left_over(sandbox, old_id)
         new_id = client.rotate(old_id, store=store, leftovers="keep").new.id
         assert active(sandbox) == {left, new_id}
         assert rotation_error(lambda: client.rotate(new_id, store=store)).leftovers == [left]
@@ -37,7 +37,7 @@ class TestLeftovers:
         self, sandbox: Sandbox, client: ApiKeysClient
     ) -> None:
         old_id = client.create("ci").id
-        left = {left_over(client, old_id), left_over(client, old_id)}
+        left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
         neighbour = client.create("neighbour").id
         seen: list[set[str]] = []
 
@@ -53,7 +53,7 @@ class TestLeftovers:
         self, sandbox: Sandbox, client: ApiKeysClient, use: Callable[[CreatedKey], None]
     ) -> None:
         old_id = client.create("ci").id
-        left = left_over(client, old_id)
+        left = left_over(sandbox, old_id)
         rotation_error(lambda: client.rotate(old_id, store=use, leftovers="deactivate"))
         assert {old_id, left} <= active(sandbox)
 
@@ -70,14 +70,14 @@ class TestLeftovers:
     ) -> None:
         first = client.create("ci").id
         second = client.rotate(first, store=store).new.id
-        late = left_over(client, first)
+        late = left_over(sandbox, first)
         assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [late]
         third = client.rotate(second, store=store, leftovers="deactivate").new.id
         assert active(sandbox) == {third}
 
     def test_one_that_cannot_be_ended_is_named(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old_id = client.create("ci").id
-        left = left_over(client, old_id)
+        left = left_over(sandbox, old_id)
         sandbox.queue(Fault("healthy", lambda exchange: exchange.answer()), operation="deactivate")
         sandbox.queue(Fault.status(403, "no"), operation="deactivate")
         error = rotation_error(lambda: client.rotate(old_id, store=store, leftovers="deactivate"))

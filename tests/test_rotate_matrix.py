@@ -89,7 +89,7 @@ CELLS: dict[str, Cell] = {
     "create garbage after": Cell(OutcomeUnknownError, "old", OLD, UNDONE, (("create", "garbage after"),)),
     "create truncated": Cell(OutcomeUnknownError, "old", OLD, UNDONE, (("create", "truncated"),)),
     "create without its secret": Cell(
-        UnexpectedResponseError, "old", OLD, f"created key <new>.*{UNDONE}", (("create", "without its secret"),)
+        UnexpectedResponseError, "old", OLD, f"answered with key <new>.*{UNDONE}", (("create", "without its secret"),)
     ),
     "create limit reached": Cell(KeyLimitReachedError, "old", OLD, REFUSED, (("create", "limit reached"),)),
     "create 403": Cell(PermissionDeniedError, "old", OLD, REFUSED, (("create", "403"),)),
@@ -140,7 +140,18 @@ CELLS: dict[str, Cell] = {
         RotationError, "old", OLD, NOT_UNDONE, (("deactivate", "garbage after"),), verify=fails
     ),
     "undo by id, 403": Cell(RotationError, "old", BOTH, NOT_UNDONE, (("deactivate", "403"),), verify=fails),
-    "undo by id, not read back": Cell(RotationError, "old", OLD, NOT_UNDONE, (("get", "500"),), verify=fails),
+    "undo by id, no record of it": Cell(RotationError, "old", OLD, UNDONE, (("get", "500"),), verify=fails),
+    "undo by id, neither record nor list": Cell(
+        RotationError,
+        "old",
+        BOTH,
+        NOT_UNDONE,
+        (("list", "healthy"), ("get", "500"), ("list", "500"), ("list", "500"), ("list", "500")),
+        verify=fails,
+    ),
+    "undo by id, not read back": Cell(
+        RotationError, "old", OLD, NOT_UNDONE, (("get", "healthy"), ("get", "500")), verify=fails
+    ),
     "undo by id, interrupted": Cell(
         KeyboardInterrupt, "old", BOTH, "", (("deactivate", "dropped before"),), verify=is_interrupted
     ),

@@ -225,7 +225,7 @@ class TestRefusals:
 
     def test_the_servers_list_is_read_with_care(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old = client.create("ci")
-        inactive_id = left_over(client, old.id)
+        inactive_id = left_over(sandbox, old.id)
         client.deactivate(inactive_id)
 
         inactive = json.loads(client.get(inactive_id).model_dump_json(exclude_none=True))

@@ -10,9 +10,9 @@ from rotations import properties
 
 from api_keys_client import ApiKeyResponse
 from api_keys_client.rotation import (
+    CleanupReport,
     Mark,
-    Undo,
-    bears,
+    has_nonce,
     leftovers_of,
     mark_of,
     replacement_mark,
@@ -56,9 +56,9 @@ def test_a_temporary_mark_is_written_and_read_back(description: str | None, nonc
     marked = temporary_mark(description, nonce)
     assert marked.endswith(f"(temporary #{nonce})")
     assert mark_of(marked) == Mark(nonce, None)
-    assert bears(marked, nonce)
-    assert bears(marked, other) is (nonce == other)
-    assert not bears(f"{marked}.", nonce)
+    assert has_nonce(marked, nonce)
+    assert has_nonce(marked, other) is (nonce == other)
+    assert not has_nonce(f"{marked}.", nonce)
     # Of nothing and of nothing at all the marks look the same.
     assert unmarked(marked) == (description or None)
 
@@ -120,19 +120,41 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         (record(FIRST), [replacing(SECOND, THIRD), record(THIRD)], []),
         (record(FIRST), [record(SECOND, temporary_mark("ci", NONCE))], []),
         # What it replaced itself, and what else was to replace that.
-        (replacing(SECOND, FIRST), [record(FIRST)], [FIRST]),
+        (replacing(SECOND, FIRST), [record(FIRST, "ci")], [FIRST]),
         (replacing(SECOND, FIRST), [replacing(THIRD, FIRST)], [THIRD]),
-        (replacing(SECOND, FIRST), [replacing(THIRD, SECOND), record(FIRST)], [THIRD, FIRST]),
+        (replacing(SECOND, FIRST), [replacing(THIRD, SECOND), record(FIRST, "ci")], [THIRD, FIRST]),
         # What the one before replaced, that was the last rotation's to name.
         (replacing(THIRD, SECOND), [record(FIRST)], []),
         # Only the old one's own mark, not one that it bore once.
         (record(SECOND, temporary_mark(replacement_mark("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
         (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
-        (replacing(SECOND, FIRST), [record(FIRST.upper())], [FIRST.upper()]),
+        (replacing(SECOND, FIRST), [record(FIRST.upper(), "ci")], [FIRST.upper()]),
     ],
 )
 def test_what_earlier_rotations_left(old: ApiKeyResponse, others: list[ApiKeyResponse], left: list[str]) -> None:
-    assert [found.id for found in leftovers_of(old, [*others, old])] == left
+    found = leftovers_of(old, [*others, old])
+    assert [record.id for record in found.certain] == left
+    assert found.doubtful == []
+
+
+UNLIKE = {
+    "description": record(FIRST, "ours"),
+    "roles": record(FIRST, "ci").model_copy(update={"roles": ["TASK-ADMIN"]}),
+}
+
+
+@pytest.mark.parametrize("unlike", UNLIKE.values(), ids=UNLIKE)
+def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiKeyResponse) -> None:
+    """Anyone can write a description that names another's key."""
+    forged = replacing(SECOND, FIRST)
+    successor = unlike.model_copy(
+        update={"id": THIRD, "description": replacement_mark(unlike.description, FIRST, NONCE)}
+    )
+    own = record(IDS[3], replacement_mark("other words", SECOND, NONCE))
+    found = leftovers_of(forged, [unlike, successor, own])
+    assert [left.id for left in found.doubtful] == [FIRST, THIRD]
+    assert [left.id for left in found.certain] == [own.id]
+    assert found.all() == [own, unlike, successor]
 
 
 @properties
@@ -140,21 +162,17 @@ def test_what_earlier_rotations_left(old: ApiKeyResponse, others: list[ApiKeyRes
 def test_all_that_replace_a_key_are_found_and_no_other(order: list[str], chosen: list[bool]) -> None:
     old, stranger, *others = order
     records = [replacing(other, old if mine else stranger) for other, mine in zip(others, chosen, strict=True)]
-    found = {left.id for left in leftovers_of(record(old), [record(old), record(stranger), *records])}
+    found = {left.id for left in leftovers_of(record(old), [record(old), record(stranger), *records]).certain}
     assert found == {other for other, mine in zip(others, chosen, strict=True) if mine}
 
 
 def test_an_undo_says_only_what_it_saw() -> None:
-    undo = Undo(NONCE)
-    unseen = "one may still appear, with #0123456789ab in its description."
-    assert str(undo) == f"The keys could not be listed; {unseen}"
-    assert NONCE in undo.next_step
-    undo.looked = True
-    assert str(undo) == f"No such key was seen; {unseen}"
-    assert NONCE in undo.next_step
-    undo.ended += ["one", "two"]
-    assert str(undo) == "Key one, two was made and has been deactivated."
-    assert undo.next_step == "Nothing of it was seen to be left; call again."
-    undo.alive += ["three", "four"]
-    assert str(undo) == "Key three, four was made and could not be deactivated for certain."
-    assert NONCE in undo.next_step
+    report = CleanupReport(NONCE, "Nobody looked")
+    assert str(report) == "Nobody looked; one may still appear, with #0123456789ab in its description."
+    assert NONCE in report.next_step
+    report.deactivated += ["one", "two"]
+    assert str(report) == "Key one, two was made and has been deactivated."
+    assert report.next_step == "Nothing of it was seen to be left; call again."
+    report.still_active += ["three", "four"]
+    assert str(report) == "Key three, four was made and could not be deactivated for certain."
+    assert NONCE in report.next_step
