@@ -29,10 +29,7 @@ _IN_OPTIONS = (
     ("with timeout= and deadline=", "with --timeout"),
     ("timeout= is", "--timeout is"),
     ('leftovers="deactivate" or "keep"', "--leftovers deactivate or keep"),
-    (
-        'leftovers=a list of the ids to deactivate, or "keep"',
-        "--leftovers keep, and deactivate the others by their ids",
-    ),
+    ('leftovers=[the ids to deactivate] or "keep"', "--leftovers keep, then deactivate others by their ids"),
     (", or call undo() on this error to end the new one", ""),
     ("call again", "try again"),
 )

@@ -6,7 +6,6 @@ The steps, and what a cut at each leaves, are in docs/guides/rotation.md.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
@@ -18,7 +17,7 @@ from api_keys_client._outcome import note
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
 from api_keys_client.rotation import FoundLeftovers, leftovers_of, own_description, replacement_mark
 
-Leftovers: TypeAlias = "Literal['refuse', 'deactivate', 'keep'] | Iterable[str | uuid.UUID]"
+Leftovers: TypeAlias = "Literal['refuse', 'deactivate', 'keep'] | list[str] | tuple[str, ...] | set[str]"
 Use: TypeAlias = Callable[[CreatedKey], "Awaitable[object] | object"]
 
 
@@ -138,8 +137,8 @@ def _left_by_others(old: ApiKeyResponse, found: FoundLeftovers, why: str = "") -
         old_id=old.id,
         leftovers=[record.id for record in found.all()],
         outcome=Outcome.NOT_SENT,
-        next_step="Find out which key is in use, then rotate that one with leftovers="
-        + ('a list of the ids to deactivate, or "keep".' if found.doubtful else '"deactivate" or "keep".'),
+        next_step="Find out which key is in use, then rotate that one with "
+        + ('leftovers=[the ids to deactivate] or "keep".' if found.doubtful else 'leftovers="deactivate" or "keep".'),
     )
 
 

@@ -62,7 +62,11 @@ NEEDS = {
         "ApiKeyResponse.roles",
         "APIKeysRolesEnum",
     ),
-    "leftovers_of in api_keys_client/rotation.py": ("ApiKeyResponse.id", "ApiKeyResponse.description"),
+    "leftovers_of in api_keys_client/rotation.py": (
+        "ApiKeyResponse.id",
+        "ApiKeyResponse.description",
+        "ApiKeyResponse.roles",
+    ),
     "still_active in api_keys_client/_outcome.py": ("ApiKeyResponse.id",),
     "checked_roles in api_keys_client/_arguments.py": ("APIKeysRolesEnum",),
 }

@@ -99,7 +99,8 @@ EACH_ROW: list[list[Answer | Lost]] = [
     [Answer(429)],
     [Answer(status) for status in (408, 500, 502, 503, 504)],
     [Answer(status) for status in (501, 505, 511, 599)],
-    [Answer(status) for status in (301, 307, 308, 400, 401, 403, 404, 405, 407, 409, 418, 422)],
+    [Answer(status) for status in (307, 308, 400, 401, 403, 404, 405, 407, 409, 418, 422)],
+    [Answer(status) for status in (300, 301, 302, 303, 304)],
     [Answer(status, b"<html>") for status in (200, 201, 202, 206)],
 ]
 

@@ -16,7 +16,7 @@ PAIRS = [
     (AsyncApiKeysClient, ApiKeysClient),
     (api_keys_client.AsyncRotation, api_keys_client.Rotation),
 ]
-TWINS = {"send", "sleep", "fan_out", "finish", "ask"}
+TWINS = {"send", "sleep", "fan_out", "ask"}
 """What the drivers have each in their own way; the methods of both clients call them."""
 
 

@@ -104,7 +104,7 @@ def test_no_text_shows_what_was_given_in_a_wrong_place(connect: Connect) -> None
         lambda: client.create(f"\0{MINTED}"),
         lambda: client.rotate(MINTED, store=print),
         lambda: client.rotate(KEY_ID, store=MINTED),  # type: ignore[arg-type]
-        lambda: client.rotate(KEY_ID, store=print, leftovers=MINTED),
+        lambda: client.rotate(KEY_ID, store=print, leftovers=MINTED),  # type: ignore[arg-type]
     ]
     for call in calls:
         with pytest.raises(InvalidRequestError) as caught:

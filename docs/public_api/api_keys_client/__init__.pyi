@@ -83,7 +83,7 @@ class ApiKeysClient:
         store: Callable[[CreatedKey], Awaitable[object] | object],
         verify: Callable[[CreatedKey], Awaitable[object] | object] | None = None,
         keep_old: bool = False,
-        leftovers: Literal['refuse', 'deactivate', 'keep'] = 'refuse',
+        leftovers: Literal['refuse', 'deactivate', 'keep'] | list[str] | tuple[str, ...] | set[str] = 'refuse',
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
     ) -> Rotation: ...
@@ -175,7 +175,7 @@ class AsyncApiKeysClient:
         store: Callable[[CreatedKey], Awaitable[object] | object],
         verify: Callable[[CreatedKey], Awaitable[object] | object] | None = None,
         keep_old: bool = False,
-        leftovers: Literal['refuse', 'deactivate', 'keep'] = 'refuse',
+        leftovers: Literal['refuse', 'deactivate', 'keep'] | list[str] | tuple[str, ...] | set[str] = 'refuse',
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
     ) -> Coroutine[Any, Any, AsyncRotation]: ...
@@ -183,6 +183,7 @@ class AsyncApiKeysClient:
 class AsyncRotation:
     old: ApiKeyResponse
     new: CreatedKey
+    left_active: list[str]
     def finish(self) -> Coroutine[Any, Any, None]: ...
 
 class AuthenticationError(ApiKeysError): ...
@@ -239,6 +240,7 @@ class Role(str, Enum):
 class Rotation:
     old: ApiKeyResponse
     new: CreatedKey
+    left_active: list[str]
     def finish(self) -> None: ...
 
 class RotationError(ApiKeysError):
