@@ -89,12 +89,15 @@ def async_api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[AsyncApiKeysCli
     """An `AsyncApiKeysClient` on the `api_keys_sandbox`, for whatever event loop the test runs it on."""
     try:
         # Late: aiohttp is no small thing, and not everyone has it.
-        from api_keys_client import _pytest_async
+        import asyncio
+
+        from api_keys_client import AsyncApiKeysClient
     except ImportError as error:
         raise _unavailable("async_api_keys_client", "async,testing", error) from None
-    client = _pytest_async.AsyncApiKeysClient(api_keys_sandbox)
+    client = AsyncApiKeysClient(api_keys_sandbox.url, token=api_keys_sandbox.token)
     yield client
-    client.end()
+    # Leaves the closing to the event loop that the test used, if that one runs again.
+    asyncio.run(client.close())
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:

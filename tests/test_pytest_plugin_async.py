@@ -73,6 +73,7 @@ def test_async_client_runs_on_any_event_loop(pytester: pytest.Pytester, monkeypa
                 assert key.key
 
         def test_nothing_was_left_open():
+            idle.run_until_complete(idle.shutdown_asyncgens())
             idle.close()
             gc.collect()
     """
