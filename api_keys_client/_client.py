@@ -25,10 +25,10 @@ from api_keys_client.settings import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_TIMEOUT,
-    Given,
+    ClientOptions,
     Timeout,
     Token,
-    check,
+    resolve_settings,
 )
 
 
@@ -69,10 +69,12 @@ class ApiKeysClient(Access):
         proxy: str | None = None,
         allow_http: bool = False,
     ) -> None:
-        given = Given(base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http)
+        options = ClientOptions(
+            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http
+        )
         # Gone from this frame before anything can raise: a traceback may show locals.
         del base_url, token, headers, proxy
-        settings = check(given)
+        settings = resolve_settings(options)
         self._attempts = Attempts(Transport(settings), settings, Calls(settings))
         self._owns_transport = True
 
@@ -93,14 +95,14 @@ class ApiKeysClient(Access):
         Raises:
             ConfigurationError: an option is wrong.
         """
-        given = Given(None, token, timeout, deadline, max_attempts, headers)
+        options = ClientOptions(None, token, timeout, deadline, max_attempts, headers)
         del token, headers
         view = object.__new__(type(self))
         # What a subclass keeps goes along.
         vars(view).update(vars(self))
         mine = self._attempts
-        settings = check(given, mine.settings)
-        view._attempts = Attempts(mine.transport, settings, Calls(settings) if given.headers else mine.calls)
+        settings = resolve_settings(options, mine.settings)
+        view._attempts = Attempts(mine.transport, settings, Calls(settings) if options.headers else mine.calls)
         view._owns_transport = False
         return view
 

@@ -80,12 +80,6 @@ def interrupts(error: BaseException) -> bool:
     return not isinstance(error, Exception) or type(error).__module__.partition(".")[0] not in _LIBRARIES
 
 
-def bare(error: BaseException) -> BaseException:
-    """Without the library's frames, which hold the token."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
-
-
 def _late(sent: bool) -> Lost:
     return Lost(sent, "timeout", "no whole answer came in time" if sent else "no connection was made in time")
 

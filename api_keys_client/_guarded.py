@@ -37,7 +37,7 @@ class Guarded:
             options["timeout"] = usual_timeout(settings.connect_timeout, settings.answer_timeout)
         options["headers"] = SecretHeaders(options.get("headers") or {})
         options["headers"].update(settings.headers)
-        options["headers"]["Authorization"] = settings.bearer.header()
+        options["headers"]["Authorization"] = settings.token.header()
         options.setdefault("pool_timeout", settings.deadline)
         manager = self._manager()
         # Not an attempt of ours, whatever an interrupted one left behind in this thread.

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from api_keys_client._calls import Answer, Call, Lost, T, Undecodable
 from api_keys_client._contract import ApiKeyResponse
-from api_keys_client._masking import mask
+from api_keys_client._masking import masked
 from api_keys_client.errors import (
     ApiConnectionError,
     ApiKeysError,
@@ -285,9 +285,8 @@ def _phrase(status: int) -> str:
 
 def _detail(answer: Answer) -> str | None:
     """The server's words: a string, or FastAPI's list of faults without the caller's input."""
-    mask(answer)
     try:
-        body = from_json(answer.body)
+        body = from_json(masked(answer.body, answer.token))
     except ValueError:
         return None
     detail = body.get("detail") if isinstance(body, dict) else None
@@ -308,12 +307,11 @@ def _fault(item: dict[str, Any]) -> str:
 
 def _retry_after(answer: Answer) -> float | None:
     """Seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
-    # In no local of ours: a server can echo the token anywhere.
-    answer.retry_after = (answer.retry_after or "").strip()
-    if answer.retry_after.isascii() and answer.retry_after.isdigit():
-        return float(answer.retry_after[:10])
-    # parsedate_to_datetime would say the text in its error.
-    date = parsedate_tz(answer.retry_after)
+    asked = (answer.retry_after or "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:10])
+    # parsedate_to_datetime would raise an error with the text, which may echo the token.
+    date = parsedate_tz(asked)
     try:
         return None if date is None else max(0.0, mktime_tz(date) - answer.received_at)
     except (ValueError, OverflowError):

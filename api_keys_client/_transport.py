@@ -23,10 +23,10 @@ from api_keys_client._arguments import checked_function, checked_result, refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
 from api_keys_client._connections import Attempt, Pool, PoolTLS, current
 from api_keys_client._contract import ApiClient, APIKeysApi
-from api_keys_client._failures import bare, interrupts, lost
+from api_keys_client._failures import interrupts, lost
 from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usual_timeout
 from api_keys_client._reading import whole_answer
-from api_keys_client.errors import ApiConnectionError, Outcome
+from api_keys_client.errors import ApiConnectionError, Outcome, strip_traceback
 from api_keys_client.rotation import Creation
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -116,7 +116,7 @@ class Transport:
             self._disown()
         attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
         # In no local: some tools look into what a dict in one holds, whatever its repr.
-        attempt.authorization = settings.bearer.header()
+        attempt.authorization = settings.token.header()
         previous, current.attempt = current.attempt, attempt
         self._in_flight.add(attempt)
         timer = None
@@ -143,7 +143,7 @@ class Transport:
             return whole_answer(response, attempt)
         except BaseException as error:
             if interrupts(error):
-                raise bare(error) from None
+                raise strip_traceback(error) from None
             failure = lost(TimeoutError() if attempt.late else error, sent=attempt.sent, timeouts=_TIMEOUTS)
         finally:
             if timer:

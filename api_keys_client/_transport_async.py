@@ -26,8 +26,8 @@ from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import checked_function, checked_result
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
-from api_keys_client._failures import bare, interrupts, lost
-from api_keys_client.errors import ConfigurationError, Outcome
+from api_keys_client._failures import interrupts, lost
+from api_keys_client.errors import ConfigurationError, Outcome, strip_traceback
 from api_keys_client.rotation import Creation
 from api_keys_client.settings import SecretHeaders, Settings
 
@@ -97,7 +97,7 @@ class Transport:
         attempt = Attempt(opened, remaining, settings.answer_timeout)
         try:
             # In no local: some tools look into what a dict in one holds, whatever its repr.
-            attempt.authorization = settings.bearer.header()
+            attempt.authorization = settings.token.header()
             await opened.enter(attempt)
             response = await opened.session.request(
                 operation.method,
@@ -114,7 +114,7 @@ class Transport:
         except BaseException as error:
             late = attempt.was_ended() and isinstance(error, asyncio.CancelledError)
             if not late and interrupts(error):
-                raise bare(error) from None
+                raise strip_traceback(error) from None
             failure = _failure(TimeoutError() if late else error, attempt.sent)
         finally:
             opened.leave(attempt)

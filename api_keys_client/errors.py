@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "ApiConnectionError",
@@ -44,6 +44,9 @@ __all__ = [
     "ServerError",
     "UnexpectedResponseError",
 ]
+
+
+Error = TypeVar("Error", bound=BaseException)
 
 
 class Outcome(str, Enum):
@@ -238,3 +241,9 @@ class RotationError(ApiKeysError):
 
 class NotStored(Exception):  # reads as what it says, at the place where a store raises it
     """Raised by a rotation's `store`: nothing was written, so the new key can be undone."""
+
+
+def strip_traceback(error: Error) -> Error:
+    """Takes from an exception the frames and the exceptions behind it, which hold secrets."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -1,8 +1,4 @@
-"""What a client is set to: from its arguments and the environment, checked once.
-
-Nothing here raises from a frame that holds a secret: the readers return their ConfigurationError,
-and `check` raises it.
-"""
+"""What a client is set to: from its arguments and the environment, checked once."""
 
 from __future__ import annotations
 
@@ -10,33 +6,31 @@ import os
 import re
 import ssl
 from base64 import b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
+from pydantic import SecretStr
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from api_keys_client import __version__
-from api_keys_client._bearer import Bearer, read_bearer
-from api_keys_client._given import (
-    VISIBLE,
-    Given as Given,
-    SecretHeaders as SecretHeaders,
-    Timeout as Timeout,
-    Token as Token,
-    wrong,
-)
-from api_keys_client.errors import ConfigurationError
+from api_keys_client.errors import ConfigurationError, Outcome, strip_traceback
+
+Token: TypeAlias = str | SecretStr | Callable[[], str | SecretStr]
+Timeout: TypeAlias = float | tuple[float, float]
 
 DEFAULT_BASE_URL = "http://localhost"
 DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_DEADLINE = 60.0
 DEFAULT_MAX_ATTEMPTS = 3
+MAX_SECONDS = 86_400.0
 
-_DAY = 86_400
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 # The client's own business: the token, the format and the framing of the request.
@@ -56,6 +50,19 @@ _OWN_HEADERS = frozenset(
         "upgrade",
     ]
 )
+
+
+class SecretHeaders(dict[str, str]):
+    """Headers that may hold the token: a dict with a plain repr."""
+
+    def __repr__(self) -> str:
+        return "<headers>"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> tuple[()]:
+        # Without it rich, in a traceback with locals say, would show what a dict holds.
+        return ()
 
 
 _DEFAULT_HEADERS = SecretHeaders({"User-Agent": f"api-keys-client/{__version__}"})
@@ -83,12 +90,40 @@ class Proxy:
     headers: SecretHeaders
 
 
+class TokenSource:
+    """The token, as a value or as the caller's function that gives one. Its repr is plain."""
+
+    def __init__(self, source: SecretStr | Callable[[], str | SecretStr]) -> None:
+        self._source = SecretStr(f"Bearer {source.get_secret_value()}") if isinstance(source, SecretStr) else source
+
+    def __repr__(self) -> str:
+        return "<token>"
+
+    def header(self) -> str:
+        """Gives the value of the Authorization header; asks the caller's function, if it is one.
+
+        Raises:
+            ConfigurationError: the function raised, or gave no token that can be sent.
+        """
+        if isinstance(self._source, SecretStr):
+            return self._source.get_secret_value()
+        try:
+            given = ClientOptions(token=self._source())
+        except Exception as error:
+            raise configuration_error(f"The function given as token= raised {type(error).__name__}.") from error
+        try:
+            return f"Bearer {_checked_token(given.token, 'token=').get_secret_value()}"
+        except ConfigurationError as error:
+            # The frame below holds the token.
+            raise strip_traceback(error) from None
+
+
 @dataclass(repr=False, eq=False)
 class Settings:
     """The checked settings of one client; times in seconds."""
 
     base_url: BaseUrl
-    bearer: Bearer
+    token: TokenSource
     connect_timeout: float
     answer_timeout: float
     deadline: float
@@ -98,55 +133,98 @@ class Settings:
     proxy: Proxy | None
 
 
-def check(given: Given, base: Settings | None = None) -> Settings:
-    """The settings that the arguments and the environment amount to.
+@dataclass(repr=False, eq=False)
+class ClientOptions:
+    """The arguments of a client as they were given. Its repr is plain, because it holds secrets."""
+
+    base_url: str | None = None
+    token: Token | None = None
+    timeout: Timeout | None = None
+    deadline: float | None = None
+    max_attempts: int | None = None
+    headers: Mapping[str, str] | None = None
+    ssl_context: ssl.SSLContext | None = None
+    proxy: str | None = None
+    allow_http: bool = False
+
+
+def resolve_settings(options: ClientOptions, base: Settings | None = None) -> Settings:
+    """Gives the settings that the arguments and the environment amount to.
 
     Args:
+        options: the arguments.
         base: settings to start from, of which only the token, times, attempts and headers are changed.
 
     Raises:
         ConfigurationError: one of them is missing or wrong.
     """
-    if not isinstance(given.allow_http, bool):
+    try:
+        return _resolve(options, base)
+    except ConfigurationError as error:
+        # The frames below hold what they read, secrets among it.
+        raise strip_traceback(error) from None
+
+
+def configuration_error(message: str) -> ConfigurationError:
+    """Makes the error for a setting that cannot be."""
+    return ConfigurationError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent; correct the setting.")
+
+
+def _resolve(options: ClientOptions, base: Settings | None) -> Settings:
+    if not isinstance(options.allow_http, bool):
         # What an environment variable says, "false" say, would be true.
-        raise wrong("allow_http= is True or False.")
-    base_url = base.base_url if base else _read_base_url(given)
-    if isinstance(base_url, ConfigurationError):
-        raise base_url
-    bearer = base.bearer if base and given.token is None else read_bearer(given)
-    if isinstance(bearer, ConfigurationError):
-        raise bearer
-    ssl_context = base.ssl_context if base else given.ssl_context
+        raise configuration_error("allow_http= is True or False.")
+    base_url = base.base_url if base else _read_base_url(options)
+    token = base.token if base and options.token is None else _read_token(options.token)
+    ssl_context = base.ssl_context if base else options.ssl_context
     if not isinstance(ssl_context, (ssl.SSLContext, type(None))):
-        raise wrong("ssl_context= is an ssl.SSLContext or None.")
+        raise configuration_error("ssl_context= is an ssl.SSLContext or None.")
     times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
     deadline = base.deadline if base else DEFAULT_DEADLINE
     max_attempts = base.max_attempts if base else DEFAULT_MAX_ATTEMPTS
-    connect_timeout, answer_timeout = times if given.timeout is None else _read_timeout(given.timeout)
-    deadline = deadline if given.deadline is None else _seconds("deadline", given.deadline)
-    max_attempts = max_attempts if given.max_attempts is None else _count("max_attempts", given.max_attempts)
-    # The last that can fail: some tools look into what a dict in a local holds, whatever its repr.
-    proxy = base.proxy if base else _read_proxy(given, base_url)
-    if isinstance(proxy, ConfigurationError):
-        raise proxy
-    headers = _read_headers(given, base.headers if base else _DEFAULT_HEADERS)
-    if isinstance(headers, ConfigurationError):
-        raise headers
+    connect_timeout, answer_timeout = times if options.timeout is None else _read_timeout(options.timeout)
     return Settings(
         base_url=base_url,
-        bearer=bearer,
+        token=token,
         connect_timeout=connect_timeout,
         answer_timeout=answer_timeout,
-        deadline=deadline,
-        max_attempts=max_attempts,
-        headers=headers,
+        deadline=deadline if options.deadline is None else _seconds("deadline", options.deadline),
+        max_attempts=max_attempts if options.max_attempts is None else _count("max_attempts", options.max_attempts),
+        proxy=base.proxy if base else _read_proxy(options.proxy, base_url),
+        headers=_read_headers(options.headers or {}, base.headers if base else _DEFAULT_HEADERS),
         ssl_context=ssl_context,
-        proxy=proxy,
     )
 
 
+def _read_token(source: Token | None) -> TokenSource:
+    if callable(source):
+        if iscoroutinefunction(source) or iscoroutinefunction(type(source).__call__):
+            raise configuration_error("token= is a plain function, in the async client too; this one is async.")
+        return TokenSource(source)
+    name = "token="
+    if source is None:
+        name = "API_KEYS_TOKEN" if "API_KEYS_TOKEN" in os.environ else "BEARER_TOKEN"
+        source = os.environ.get(name)
+    if source is None:
+        raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
+    return TokenSource(_checked_token(source, name))
+
+
+def _checked_token(token: object, name: str) -> SecretStr:
+    text = token.get_secret_value() if isinstance(token, SecretStr) else token
+    if not isinstance(text, str):
+        raise configuration_error(f"The token from {name} is no string but {type(text).__name__}.")
+    if not text:
+        raise configuration_error(f"The token from {name} is empty.")
+    if not _VISIBLE.fullmatch(text):
+        raise configuration_error(
+            f"The token from {name} holds a space, a line end, or another character that no token has."
+        )
+    return SecretStr(text)
+
+
 def _parsed(url: str) -> Url | None:
-    if not VISIBLE.fullmatch(url) or "\\" in url:
+    if not _VISIBLE.fullmatch(url) or "\\" in url:
         return None
     try:
         return parse_url(url)
@@ -154,21 +232,23 @@ def _parsed(url: str) -> Url | None:
         return None
 
 
-def _read_base_url(given: Given) -> BaseUrl | ConfigurationError:
-    text = given.base_url
+def _read_base_url(options: ClientOptions) -> BaseUrl:
+    text = options.base_url
     if text is None:
         text = os.environ.get("API_KEYS_BASE_URL", DEFAULT_BASE_URL)
     if not isinstance(text, str):
-        return wrong(f"The base URL is a string, not {type(text).__name__}.")
+        raise configuration_error(f"The base URL is a string, not {type(text).__name__}.")
     url = _parsed(text)
     if url is None:
-        return wrong("The base URL is no URL: it is empty, cannot be parsed, or holds a space or control character.")
+        raise configuration_error(
+            "The base URL is no URL: it is empty, cannot be parsed, or holds a space or control character."
+        )
     if url.scheme not in ("http", "https"):
-        return wrong("The base URL begins with https:// or http://.")
+        raise configuration_error("The base URL begins with https:// or http://.")
     if url.auth is not None or url.query is not None or url.fragment is not None or not url.host:
-        return wrong("The base URL is a host and at most a path: no user info, query or fragment.")
-    if url.scheme == "http" and not given.allow_http and not is_loopback(url.host):
-        return wrong(
+        raise configuration_error("The base URL is a host and at most a path: no user info, query or fragment.")
+    if url.scheme == "http" and not options.allow_http and not is_loopback(url.host):
+        raise configuration_error(
             "The base URL is plain http to another host, where the token could be read on the way: "
             "use https, or say allow_http=True."
         )
@@ -185,25 +265,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _read_headers(given: Given, base: SecretHeaders) -> SecretHeaders | ConfigurationError:
+def _read_headers(given: Mapping[str, str], base: SecretHeaders) -> SecretHeaders:
     headers = SecretHeaders(base)
-    for name, value in (given.headers or {}).items():
+    for name, value in given.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            return wrong("headers= has a name that is none.")
+            raise configuration_error("headers= has a name that is none.")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            return wrong(f"headers= has a value for {name} that cannot be sent: visible ASCII and spaces only.")
+            raise configuration_error(
+                f"headers= has a value for {name} that cannot be sent: visible ASCII and spaces only."
+            )
         if name.lower() in _OWN_HEADERS:
-            return wrong(f"headers= cannot set {name}: the client does.")
+            raise configuration_error(f"headers= cannot set {name}: the client does.")
         for earlier in [earlier for earlier in headers if earlier.lower() == name.lower()]:
             del headers[earlier]
         headers[name] = value
     return headers
 
 
-def _read_proxy(given: Given, base_url: BaseUrl) -> Proxy | ConfigurationError | None:
+def _read_proxy(text: str | None, base_url: BaseUrl) -> Proxy | None:
     if is_loopback(base_url.host):
         return None
-    text, name = given.proxy, "proxy="
+    name = "proxy="
     if text is None:
         # Read here, once: asked for on each request the environment costs more than the request.
         if proxy_bypass(base_url.host if base_url.port is None else f"{base_url.host}:{base_url.port}"):
@@ -218,7 +300,9 @@ def _read_proxy(given: Given, base_url: BaseUrl) -> Proxy | ConfigurationError |
         return None
     url = _parsed(text) if isinstance(text, str) else None
     if url is None or not url.host or url.scheme not in ("http", "https"):
-        return wrong(f'The proxy from {name} is no URL that begins with http:// or https://; proxy="" goes without.')
+        raise configuration_error(
+            f'The proxy from {name} is no URL that begins with http:// or https://; proxy="" goes without.'
+        )
     headers = SecretHeaders()
     if url.auth:
         headers["Proxy-Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.auth)).decode()}"
@@ -228,17 +312,17 @@ def _read_proxy(given: Given, base_url: BaseUrl) -> Proxy | ConfigurationError |
 def _read_timeout(timeout: object) -> tuple[float, float]:
     pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     if len(pair) != 2:
-        raise wrong("timeout= is a number of seconds, or a pair: to connect, for the whole answer.")
+        raise configuration_error("timeout= is a number of seconds, or a pair: to connect, for the whole answer.")
     return _seconds("timeout", pair[0]), _seconds("timeout", pair[1])
 
 
 def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _DAY:
-        raise wrong(f"{name}= is a positive number of seconds, at most a day.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS:
+        raise configuration_error(f"{name}= is a positive number of seconds, at most a day.")
     return float(value)
 
 
 def _count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise wrong(f"{name}= is a whole number from 1 on.")
+        raise configuration_error(f"{name}= is a whole number from 1 on.")
     return value

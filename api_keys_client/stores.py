@@ -20,8 +20,7 @@ from pydantic import SecretStr
 
 from api_keys_client._arguments import refused
 from api_keys_client._calls import CreatedKey
-from api_keys_client._failures import bare
-from api_keys_client.errors import NotStored
+from api_keys_client.errors import NotStored, strip_traceback
 
 __all__ = ["CommandFailed", "command", "env_file", "file"]
 
@@ -223,7 +222,7 @@ def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
             problem = f"was ended after {timeout:g} seconds"
         except BaseException as interruption:
             # The frames below hold what is written.
-            raise bare(interruption) from None
+            raise strip_traceback(interruption) from None
         finally:
             if process.poll() is None:
                 process.kill()

@@ -10,9 +10,9 @@ import pytest
 from api_keys_client import ApiKeysError
 from api_keys_client._calls import Answer, Call, Calls, Lost
 from api_keys_client._outcome import judge
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
-SETTINGS = check(Given("http://localhost", "token"))
+SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
 CALLS = Calls(SETTINGS)
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
 RECORD = {"id": KEY_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": []}

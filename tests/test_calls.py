@@ -12,7 +12,7 @@ import pytest
 
 from api_keys_client import UNSET, InvalidRequestError
 from api_keys_client._calls import Answer, Call, Calls, CreatedKey, Undecodable, configuration
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
 OTHER_ID = "00000000-0000-0000-0000-000000000000"
@@ -26,7 +26,7 @@ def sent(call: Call[Any]) -> tuple[str, str, bytes | None]:
 
 @pytest.mark.parametrize("base_url", ["http://localhost:8000", "https://example.com/team/engine/"])
 def test_each_operation_has_its_method_and_place(base_url: str) -> None:
-    settings = check(Given(base_url, "token"))
+    settings = resolve_settings(ClientOptions(base_url, "token"))
     calls = Calls(settings)
     keys = settings.base_url.prefix + KEYS
     assert sent(calls.create("ci", ["TASK-ADMIN"])) == ("POST", keys, b'{"description":"ci","roles":["TASK-ADMIN"]}')
@@ -37,7 +37,7 @@ def test_each_operation_has_its_method_and_place(base_url: str) -> None:
 
 
 def test_logs_name_an_operation_without_an_id_or_a_prefix() -> None:
-    calls = Calls(check(Given("https://example.com/engine", "token")))
+    calls = Calls(resolve_settings(ClientOptions("https://example.com/engine", "token")))
     made: list[Call[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
     assert [(call.operation.name, call.operation.path) for call in made] == [
         ("create", KEYS),
@@ -51,7 +51,7 @@ def test_logs_name_an_operation_without_an_id_or_a_prefix() -> None:
 
 
 def test_the_callers_headers_go_with_each_operation() -> None:
-    calls = Calls(check(Given("http://localhost", "token", headers={"X-Team": "platform"})))
+    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token", headers={"X-Team": "platform"})))
     made: list[Call[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
     for call in made:
         headers = call.operation.headers
@@ -71,12 +71,12 @@ def test_the_callers_headers_go_with_each_operation() -> None:
     ],
 )
 def test_only_what_was_given_is_in_the_body(description: str | None, roles: list[str] | None, body: object) -> None:
-    created = Calls(check(Given("http://localhost", "token"))).create(description, roles)
+    created = Calls(resolve_settings(ClientOptions("http://localhost", "token"))).create(description, roles)
     assert json.loads(created.body or b"") == body
 
 
 def test_an_id_is_sent_as_the_server_writes_it() -> None:
-    calls = Calls(check(Given("http://localhost", "token")))
+    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token")))
     for given in (KEY_ID.upper(), uuid.UUID(KEY_ID)):
         assert calls.get(given).key_id == calls.deactivate(given).key_id == KEY_ID
     with pytest.raises(InvalidRequestError):
@@ -84,7 +84,9 @@ def test_an_id_is_sent_as_the_server_writes_it() -> None:
 
 
 def test_the_generated_client_is_told_the_same_but_for_the_token() -> None:
-    proxied = check(Given("https://example.com/engine/", "token", proxy="http://user:word@proxy:3128"))
+    proxied = resolve_settings(
+        ClientOptions("https://example.com/engine/", "token", proxy="http://user:word@proxy:3128")
+    )
     made = configuration(proxied)
     assert made.host == "https://example.com/engine"
     assert (made.proxy, made.proxy_headers) == ("http://proxy:3128", {"Proxy-Authorization": "Basic dXNlcjp3b3Jk"})
@@ -92,7 +94,7 @@ def test_the_generated_client_is_told_the_same_but_for_the_token() -> None:
 
 
 def test_the_generated_client_does_not_ask_the_environment_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    direct = check(Given("https://example.com", "token"))
+    direct = resolve_settings(ClientOptions("https://example.com", "token"))
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "example.com")
     made = configuration(direct)
@@ -105,7 +107,7 @@ def test_a_created_key_needs_its_secret() -> None:
 
 
 def test_each_operation_reads_its_own_answer() -> None:
-    calls = Calls(check(Given("http://localhost", "token")))
+    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token")))
 
     def read(call: Call[Any], body: object) -> Any:
         return call.operation.decode(Answer(200, json.dumps(body).encode()), call.key_id)
@@ -124,7 +126,7 @@ def test_no_line_of_ours_shows_the_secret_of_an_answer_that_does_not_decode(lost
     body = {**RECORD, "key": "s3cret"}
     del body[lost]
     answer = Answer(200, json.dumps(body).encode())
-    call = Calls(check(Given("http://localhost", "token"))).create(UNSET, UNSET)
+    call = Calls(resolve_settings(ClientOptions("http://localhost", "token"))).create(UNSET, UNSET)
     shown: list[str] = []
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

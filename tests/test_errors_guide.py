@@ -17,7 +17,7 @@ from api_keys_client import ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknown
 from api_keys_client._calls import Answer, Call, Calls, Lost
 from api_keys_client._outcome import Again, judge
 from api_keys_client.sandbox import Fault, Sandbox
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
 PROJECT = Path(__file__).parents[1]
 GUIDE = (PROJECT / "docs" / "guides" / "errors.md").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_every_error_is_in_its_table() -> None:
     assert len(listed) == len(errors) - 1
 
 
-SETTINGS = check(Given("http://localhost", "token"))
+SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
 CALLS = Calls(SETTINGS)
 EACH_ROW: list[list[Answer | Lost]] = [
     [Lost(False, "connection", ""), Lost(False, "timeout", "")],

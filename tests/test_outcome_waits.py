@@ -10,7 +10,7 @@ from judging import CREATE, NOT_SENT, READS, answer, each_call, failed, judged
 from api_keys_client import ApiConnectionError, Outcome, RateLimitedError
 from api_keys_client._calls import Call
 from api_keys_client._outcome import Again
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
 
 @each_call
@@ -25,12 +25,19 @@ def test_429_is_replayed_after_the_backoff(call: Call[Any]) -> None:
 def test_429_is_replayed_after_what_the_server_asks(call: Call[Any]) -> None:
     assert judged(call, answer(429, retry_after="7")).wait == 7
     assert judged(call, answer(429, retry_after="0")).wait == 0
-    assert judged(call, answer(429, retry_after="60"), settings=check(Given(token="token", deadline=100))).wait == 60
+    assert (
+        judged(
+            call, answer(429, retry_after="60"), settings=resolve_settings(ClientOptions(token="token", deadline=100))
+        ).wait
+        == 60
+    )
 
 
 @each_call
 def test_429_that_asks_for_too_long_is_raised(call: Call[Any]) -> None:
-    error = failed(call, answer(429, retry_after="61"), settings=check(Given(token="token", deadline=100)))
+    error = failed(
+        call, answer(429, retry_after="61"), settings=resolve_settings(ClientOptions(token="token", deadline=100))
+    )
     assert isinstance(error, RateLimitedError)
     assert error.retry_after == 61
     assert error.outcome == (Outcome.REJECTED if call.operation.changes else None)
@@ -78,5 +85,5 @@ def test_no_wait_goes_past_the_deadline() -> None:
 
 
 def test_the_backoff_is_bounded() -> None:
-    many = check(Given("http://localhost", "token", max_attempts=50))
+    many = resolve_settings(ClientOptions("http://localhost", "token", max_attempts=50))
     assert judged(READS["get"], NOT_SENT, attempt=20, settings=many).wait == 8

@@ -12,9 +12,9 @@ from hypothesis import given, settings as examples, strategies as some
 from api_keys_client import ApiKeysClient, ApiKeysError, ConfigurationError, InvalidRequestError, key_id_from_secret
 from api_keys_client._calls import Answer, Call, Calls
 from api_keys_client._outcome import RETRY_AFTER_MOST, Again, Done, judge
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
-SETTINGS = check(Given("http://localhost", "t0ken"))
+SETTINGS = resolve_settings(ClientOptions("http://localhost", "t0ken"))
 CALLS = Calls(SETTINGS)
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
 EVERY_CALL: list[Call[Any]] = [

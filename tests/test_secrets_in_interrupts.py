@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
-from conftest import Connect
-from endings import EXITS, create, get
-from leaks import OURS, TOKEN, assert_error_hides, assert_hidden, echo, end_of
+from endings import create, get
+from leaks import TOKEN, assert_error_hides, assert_hidden
 from wire import Peer, Request, Server
 
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient
@@ -81,46 +76,3 @@ def test_no_cancellation_shows_a_secret() -> None:
 
     with Server(announce) as server:
         assert assert_error_hides(asyncio.run(cancelled(server.url, arrived)))
-
-
-# What is cut off in the middle of its making, or of being handed over, complains when it is collected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", ["a created key", "a list of faults", "a page instead of a detail"])
-def test_no_interrupt_at_any_line_of_ours_shows_a_secret(connect: Connect, driver: str, name: str) -> None:
-    call, said, _ = EXITS[name]
-    assert said is not None
-    kind = KeyboardInterrupt if driver == "sync" else asyncio.CancelledError
-    lines = 0
-    with Server(*[echo(said)] * 999) as server:
-        while error := interruption_at(lines + 1, kind, call, connect(server.url, token=lambda: TOKEN, max_attempts=1)):
-            lines += 1
-            assert assert_error_hides(error)
-    gc.collect()
-    assert lines > 50
-
-
-def interruption_at(
-    line: int, kind: type[BaseException], call: Callable[[ApiKeysClient], object], client: ApiKeysClient
-) -> BaseException | None:
-    """What the call ends with if it is interrupted at the line of ours that is the so-manieth to run, if it was."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        if not frame.f_code.co_filename.startswith(OURS):
-            return None
-        count += event == "line"
-        if count == line:
-            count += 1
-            raise kind
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        end_of(call, client)
-    except kind as interruption:
-        return interruption
-    finally:
-        sys.settrace(before)
-    return None

@@ -9,7 +9,7 @@ import pytest
 from options import SECRET, checked, refusal
 
 from api_keys_client import ApiKeysClient, ApiKeysError, ConfigurationError
-from api_keys_client.settings import Given, Proxy, SecretHeaders, Settings, check
+from api_keys_client.settings import ClientOptions, Proxy, SecretHeaders, Settings, resolve_settings
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def times(settings: Settings) -> tuple[float, float, float, int]:
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    settings = check(Given(token=SECRET))
+    settings = resolve_settings(ClientOptions(token=SECRET))
     assert settings.base_url == ("http", "localhost", None, "")
     assert times(settings) == (5, 30, 60, 3)
-    assert settings.bearer.header() == f"Bearer {SECRET}"
+    assert settings.token.header() == f"Bearer {SECRET}"
     assert [*settings.headers] == ["User-Agent"]
     assert (settings.ssl_context, settings.proxy) == (None, None)
 
@@ -201,13 +201,13 @@ def test_a_view_keeps_what_it_is_not_told() -> None:
         ssl_context=ssl.create_default_context(),
         proxy="http://proxy",
     )
-    same = check(Given(), base)
+    same = resolve_settings(ClientOptions(), base)
     assert vars(same) == vars(base)
-    other = check(
-        Given(token="other", timeout=(5, 6), deadline=7, max_attempts=8, headers={"x-team": "c"}),
+    other = resolve_settings(
+        ClientOptions(token="other", timeout=(5, 6), deadline=7, max_attempts=8, headers={"x-team": "c"}),
         base,
     )
-    assert other.bearer.header() == "Bearer other"
+    assert other.token.header() == "Bearer other"
     assert times(other) == (5, 6, 7, 8)
     assert other.headers == {"User-Agent": base.headers["User-Agent"], "X-Who": "b", "x-team": "c"}
     assert base.headers["X-Team"] == "a"

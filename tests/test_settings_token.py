@@ -11,7 +11,7 @@ from options import SECRET, checked, refusal
 from pydantic import SecretStr
 
 from api_keys_client import ApiKeysClient, ConfigurationError
-from api_keys_client.settings import Given, check
+from api_keys_client.settings import ClientOptions, resolve_settings
 
 
 @pytest.mark.parametrize(
@@ -94,21 +94,21 @@ def test_no_repr_or_pickle_shows_the_token() -> None:
 
 @pytest.mark.parametrize("given", [SECRET, SecretStr(SECRET), lambda: SECRET, lambda: SecretStr(SECRET)])
 def test_a_token_is_given_in_four_ways(given: Any) -> None:
-    assert checked(token=given).bearer.header() == f"Bearer {SECRET}"
-    assert checked(token="!~").bearer.header() == "Bearer !~"
+    assert checked(token=given).token.header() == f"Bearer {SECRET}"
+    assert checked(token="!~").token.header() == "Bearer !~"
 
 
 def test_a_token_comes_from_the_argument_then_our_variable_then_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEARER_TOKEN", "third")
-    assert checked(token=None).bearer.header() == "Bearer third"
+    assert checked(token=None).token.header() == "Bearer third"
     monkeypatch.setenv("API_KEYS_TOKEN", "second")
-    assert checked(token=None).bearer.header() == "Bearer second"
-    assert checked(token="first").bearer.header() == "Bearer first"
+    assert checked(token=None).token.header() == "Bearer second"
+    assert checked(token="first").token.header() == "Bearer first"
 
 
 def test_no_holder_of_a_secret_shows_it() -> None:
-    given = Given("https://example.com", SECRET, headers={"X-Key": SECRET}, proxy=f"http://user:{SECRET}@proxy")
-    settings = check(given)
-    for holder in (given, settings, settings.bearer, settings.headers, settings.proxy):
+    given = ClientOptions("https://example.com", SECRET, headers={"X-Key": SECRET}, proxy=f"http://user:{SECRET}@proxy")
+    settings = resolve_settings(given)
+    for holder in (given, settings, settings.token, settings.headers, settings.proxy):
         for text in (repr(holder), str(holder), f"{holder}"):
             assert SECRET not in text
