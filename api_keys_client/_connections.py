@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import http.client
 import io
+import re
 import socket
+import ssl
 import threading
 import time
+from contextlib import suppress
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssltransport import SSLTransport
 
 from api_keys_client._answers import ANSWER_MOST
 
@@ -24,6 +28,12 @@ FRESH_FOR = 1.0
 """Seconds for which an idle connection is trusted with a create: the engine closes its own after about two."""
 
 _DAY = 86_400.0
+_MAX_LINE = 65_537
+"""Bytes of one line of an answer, as in http.client."""
+
+_STATUS_LINE = re.compile(rb"(?P<version>HTTP/1\.[0-9]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_LENGTH = re.compile(r"[0-9]+[ \t]*")
+_CHUNK_SIZE = re.compile(rb"(?P<size>[0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 class Attempt:
@@ -75,10 +85,12 @@ class _BoundedReader(socket.SocketIO):
     def __init__(self, sock: socket.socket, answer_by: float) -> None:
         super().__init__(sock, "r")
         self.in_head = True
+        self.more_came = False
         # What socket.makefile does: http.client closes the socket before the body is read.
         plain(sock)._io_refs += 1  # type: ignore[attr-defined]
         self._socket = sock
         self._answer_by = answer_by
+        self._at_end = False
         # Chunks may be as long as what is in them, but no answer is endless; a chunk's size can even say that it is.
         self._most = 2 * ANSWER_MOST
 
@@ -86,7 +98,14 @@ class _BoundedReader(socket.SocketIO):
         """What http.client calls on what it takes for the socket."""
         return io.BufferedReader(self)
 
+    def end(self, buffered: io.BufferedReader) -> None:
+        """Notes whether the buffer holds more than the answer, and reads no more."""
+        self._at_end = True
+        self.more_came = bool(buffered.peek())
+
     def readinto(self, buffer: WriteableBuffer) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self._at_end:
+            return None
         remaining = self._answer_by - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
@@ -109,14 +128,34 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self.reader.in_head = False
+        lengths = self.msg.get_all("Content-Length") or []
+        if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
+            raise http.client.HTTPException
+        if lengths and self.chunked:
+            raise http.client.HTTPException
         if self.msg.defects:
             # urllib3 would log the lines that are no headers, whatever a server echoes in them.
             self.msg.defects.clear()
             self.msg.set_payload("")
 
     def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs don't know it
-        return version, http.client.CONTINUE if 101 < status < 200 else status, reason
+        # http.client reads it with int(), which takes "+400" and "4_00".
+        line = _STATUS_LINE.fullmatch(self.fp.readline(_MAX_LINE))
+        if not line:
+            raise http.client.BadStatusLine("")
+        status = int(line["status"])
+        return line["version"].decode(), http.client.CONTINUE if 101 < status < 200 else status, ""
+
+    def _read_next_chunk_size(self) -> int:
+        # The same: of "+5" and "0x5" others make something else, and would see other answers behind this one.
+        size = _CHUNK_SIZE.match(self.fp.readline(_MAX_LINE))
+        if not size:
+            raise ValueError
+        return int(size["size"], 16)
+
+    def _close_conn(self) -> None:
+        self.reader.end(self.fp)
+        super()._close_conn()  # type: ignore[misc]  # the stubs don't know it
 
 
 class _Watched(HTTPConnection):
@@ -126,13 +165,28 @@ class _Watched(HTTPConnection):
     debuglevel = 0
     _idle_since = 0.0
     _answer_by = 0.0
+    _reader: _BoundedReader | None = None
 
     @property
     def is_connected(self) -> bool:
         attempt = current.attempt
         if attempt and attempt.fresh and time.monotonic() - self._idle_since > FRESH_FOR:
             return False
-        return super().is_connected
+        return super().is_connected and not self._holds_unread_bytes()
+
+    def _holds_unread_bytes(self) -> bool:
+        """Whether there is more than the last answer: it would be taken for the next one.
+
+        It may lie in the reader's buffer, or decrypted inside OpenSSL, where the socket doesn't show it.
+        """
+        sock: Any = self.sock
+        if self._reader and self._reader.more_came:
+            return True
+        if isinstance(sock, SSLTransport):
+            # TLS inside the TLS of a proxy.
+            outside: Any = sock.socket
+            return bool(sock.sslobj.pending() or sock.incoming.pending or outside.pending())
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
     def connect(self) -> None:
         attempt = current.attempt
@@ -183,6 +237,17 @@ class _Watched(HTTPConnection):
             attempt.sent = True
         super().endheaders(*args, **options)
 
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except OSError:
+            if isinstance(self.sock, ssl.SSLSocket):
+                # With TLS 1.3 a server refuses our certificate after the handshake: its alert says more than this.
+                self.sock.setblocking(False)
+                with suppress(ssl.SSLWantReadError):
+                    self.sock.recv(1)
+            raise
+
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
         now = self._idle_since = time.monotonic()
         self._answer_by = self._due(now)
@@ -196,7 +261,7 @@ class _Watched(HTTPConnection):
     def response_class(  # type: ignore[override]  # http.client only ever calls it
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None
     ) -> http.client.HTTPResponse:
-        reader = _BoundedReader(sock, self._answer_by)
+        self._reader = reader = _BoundedReader(sock, self._answer_by)
         response = _Response(cast("socket.socket", reader), debuglevel, method)
         response.reader = reader
         return response

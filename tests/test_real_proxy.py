@@ -22,6 +22,7 @@ from certificates import presenting, trusting
 from conftest import Connect
 from failing import changed, check_not_sent, each_operation, failure, unresolved_at_once
 from pytest_httpserver import HTTPServer
+from wire import Server, say, too_much
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, Outcome, UnexpectedResponseError
 from api_keys_client.sandbox import Sandbox
@@ -129,6 +130,19 @@ def test_a_key_lives_its_life_through_a_proxy(
     assert [record.id for record in client.list()] == [created.id]
     assert client.get(created.id).is_active
     assert not client.deactivate(created.id).is_active
+
+
+@pytest.mark.parametrize("length", [100, 12_000])
+def test_an_answer_that_comes_before_its_request_is_not_taken_out_of_tls_inside_tls(
+    connect: Connect, authority: trustme.CA, secure_proxy: str, length: int
+) -> None:
+    with Server(say(too_much(length), then=None), tls=presenting(authority, HOST)) as server:
+        url, proxy = f"https://{HOST}:{server.port}", f"https://{AUTH}@{secure_proxy}"
+        client = connect(url, token="token", ssl_context=trusting(authority), proxy=proxy)
+        assert client.list() == []
+        assert client.create("ci").key
+        assert server.operations() == ["list", "create"]
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

@@ -66,7 +66,11 @@ class Peer:
         line = self._file.readline()
         if not line.endswith(b"\r\n"):
             return None
-        method, target, _ = line.decode("latin-1").split()
+        words = line.decode("latin-1").split()
+        if len(words) != 3:
+            # The beginning of TLS, say, which may hold a line end.
+            return None
+        method, target, _ = words
         headers = {}
         for line in iter(self._file.readline, b"\r\n"):
             name, _, value = line.decode("latin-1").partition(":")
@@ -254,6 +258,13 @@ def message(status: int, body: bytes, *headers: str) -> bytes:
     length = [] if framed else [f"Content-Length: {len(body)}"]
     head = "\r\n".join([f"HTTP/1.1 {status} Whatever", "Content-Type: application/json", *length, *headers])
     return f"{head}\r\n\r\n".encode() + body
+
+
+def too_much(length: int) -> bytes:
+    """An answer of about so many bytes, and behind it one to a request that nobody has made yet."""
+    return message(200, b"[" + b" " * length + b"]") + message(
+        400, b'{"detail": "Maximum number of active keys reached"}'
+    )
 
 
 def good(peer: Peer, request: Request) -> None:
