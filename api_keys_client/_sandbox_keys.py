@@ -9,7 +9,9 @@ import secrets
 import sqlite3
 import time
 import uuid
+from contextlib import closing
 from hashlib import sha256
+from pathlib import Path
 from typing import Final, NamedTuple
 
 _OPEN: Final = """
@@ -20,6 +22,7 @@ _OPEN: Final = """
         created_at real not null, deactivated_at real
     )
 """
+_OPEN_COLUMNS: Final = {"id", "digest", "description", "roles", "created_at", "deactivated_at"}
 _COLUMNS: Final = "id, description, roles, created_at, deactivated_at"
 _ACTIVE: Final = "from sandbox_keys where deactivated_at is null"
 
@@ -43,6 +46,8 @@ class KeyStore:
     """The keys, in SQLite; of a secret it keeps the SHA-256 only. Not thread-safe: its user holds a lock."""
 
     def __init__(self, database: str | os.PathLike[str]) -> None:
+        if database != ":memory:":
+            _check_ours(Path(database))
         self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         try:
             self._connection.executescript(_OPEN)
@@ -97,6 +102,27 @@ class KeyStore:
             StoredKey(key_id, description, tuple(json.loads(roles)), created_at, deactivated_at)
             for key_id, description, roles, created_at, deactivated_at in rows
         ]
+
+
+def _check_ours(file: Path) -> None:
+    """Makes the file, for its owner alone, or looks whether it is a sandbox's, without writing to it.
+
+    Raises:
+        sqlite3.Error: it is another program's database, or none, or cannot be used.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise sqlite3.OperationalError(error.strerror) from None
+    else:
+        return
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        columns = {name for (name,) in connection.execute("select name from pragma_table_info('sandbox_keys')")}
+    if tables - {"sandbox_keys"} or columns - _OPEN_COLUMNS:
+        raise sqlite3.DatabaseError("it is the database of another program")
 
 
 def _digest(secret: str) -> bytes:

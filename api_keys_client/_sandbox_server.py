@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.01
 _PATIENCE: Final = 0.5
+_INVALID: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+    b"Content-Length: 30\r\n\r\nInvalid HTTP request received."
+)
 
 
 class LoopbackServer(ThreadedWSGIServer):
@@ -69,11 +73,17 @@ class _Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """Answer one request, and leave the connection open, which Werkzeug's own method never does."""
+        lengths = {*self.headers.get_all("Content-Length", [])}
+        if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+            # As the engine's server: what is behind it cannot be told from the next request.
+            self.close_connection = True
+            self.wfile.write(_INVALID)
+            return
         body, status, headers = run_wsgi_app(self.server.app, self.make_environ())
         bodiless = self.command == "HEAD" or status[:3] in ("204", "304")
         old = self.request_version == "HTTP/1.0"
         chunked = not (bodiless or old or "Content-Length" in headers)
-        self.close_connection |= old
+        self.close_connection |= old or headers.get("Connection") == "close"
         headers["Date"] = self.date_time_string()
         if chunked:
             headers["Transfer-Encoding"] = "chunked"

@@ -18,6 +18,7 @@ import signal
 import sqlite3
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_address
@@ -25,7 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, get_args
 
 try:
-    from werkzeug.exceptions import ClientDisconnected
+    from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
     from werkzeug.wrappers import Request, Response
 except ImportError as error:
     missing = "Werkzeug is missing: pip install 'api-keys-client[sandbox]'."
@@ -33,7 +34,14 @@ except ImportError as error:
         sys.exit(f"sandbox: {missing}")
     raise ImportError(missing) from error
 
-from api_keys_client._sandbox_answers import Answers, Operation, Profile, ReceivedRequest, operation_of
+from api_keys_client._sandbox_answers import (
+    Answers,
+    Operation,
+    Profile,
+    ReceivedRequest,
+    json_response,
+    operation_of,
+)
 from api_keys_client._sandbox_keys import KeyStore, StoredKey
 from api_keys_client._sandbox_server import LoopbackServer
 from api_keys_client.faults import Dropped, Exchange, Fault
@@ -41,6 +49,9 @@ from api_keys_client.faults import Dropped, Exchange, Fault
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from typing_extensions import Self
+
+MAX_REQUESTS = 10_000
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 __all__ = ["Fault", "Operation", "Profile", "ReceivedRequest", "Sandbox", "StoredKey"]
 
@@ -58,7 +69,7 @@ class Sandbox:
     :param host: a loopback address, or ``localhost``.
     :param port: 0 picks a free one.
     :raises ValueError: an argument makes no sense, or `host` is not loopback.
-    :raises sqlite3.Error: the file is no database, or cannot be used.
+    :raises sqlite3.Error: the file is no database, or another program's, or cannot be used.
     """
 
     token: str
@@ -92,7 +103,7 @@ class Sandbox:
         self._answers = Answers(profile, self._store, self.token, limit)
         self._ending = threading.Event()
         self._queued: list[tuple[Operation | None, Fault]] = []
-        self._received: list[ReceivedRequest] = []
+        self._received: deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS)
         self._background: list[threading.Thread] = []
         self._server: LoopbackServer | None = None
 
@@ -108,7 +119,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests that came in so far, in that order."""
+        """The requests that came in so far, in that order: the last 10,000."""
         with self._lock:
             return list(self._received)
 
@@ -195,9 +206,14 @@ class Sandbox:
         with self._lock:
             ending = self._ending
         exchange = Exchange(request, partial(self._commit, request, ending), ending, self._background)
+        request.max_content_length = MAX_BODY_BYTES
         try:
             # Read even if unused: on this connection the next request comes after it.
-            request.get_data()
+            if len(request.get_data()) == MAX_BODY_BYTES:
+                # Of chunks, Werkzeug gives as much as it may without a word.
+                raise RequestEntityTooLarge
+        except RequestEntityTooLarge:
+            return json_response(413, {"detail": "Request Entity Too Large"}, {"Connection": "close"})
         except (ClientDisconnected, OSError):
             return exchange.drop()
         received = ReceivedRequest(request.method, request.path, operation_of(request))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import sqlite3
+import stat
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -66,3 +68,40 @@ class TestFile:
         database.chmod(0o400)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             Sandbox(database=database)
+
+    def test_is_for_its_owner_alone(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        before = os.umask(0)
+        try:
+            with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+                caller.create()
+                modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        finally:
+            os.umask(before)
+        assert modes == {0o600}
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            "create table customers (name text)",
+            "create table sandbox_keys (id text); create table customers (name text)",
+            "create table sandbox_keys (id text, colour text)",
+            "pragma journal_mode = wal; create table customers (name text)",
+        ],
+    )
+    def test_of_another_program_is_left_as_it_is(self, tmp_path: Path, made: str) -> None:
+        database = tmp_path / "shop.db"
+        with closing(sqlite3.connect(database)) as connection:
+            connection.executescript(f"{made}; pragma user_version = 7")
+        before = database.read_bytes()
+        with pytest.raises(sqlite3.DatabaseError, match="another program"):
+            Sandbox(database=database)
+        assert database.read_bytes() == before
+
+    def test_may_be_an_empty_one_with_an_odd_name(self, tmp_path: Path) -> None:
+        database = tmp_path / "a?b#c%20 d.db"
+        database.touch()
+        for _ in range(2):
+            with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+                caller.create()
+        assert list(tmp_path.iterdir()) == [database]

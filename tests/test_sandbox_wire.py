@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 import urllib3
 from calling import KEYS, PATIENCE, UNKNOWN_ID, Caller, address, eventually, head_of, one_of_each, stored
+from werkzeug.wrappers import Request as WSGIRequest
 
+from api_keys_client import sandbox
 from api_keys_client.sandbox import Sandbox
 
 
@@ -108,3 +111,37 @@ class TestEngineWire:
         assert caller.list_ids() == []
         assert [received.operation for received in engine.requests] == ["list"]
         assert capfd.readouterr() == ("", "")
+
+
+class TestBounds:
+    @pytest.mark.parametrize("length", ["+2", "-1", "2_0", "0x2", "two", "2\r\nContent-Length: 3"])
+    def test_a_length_that_is_none_is_400_and_ends_the_connection(self, engine: Sandbox, length: str) -> None:
+        """Its body would be taken for the next request."""
+        behind = f"GET {KEYS} HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = f"POST {KEYS} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        with socket.create_connection(address(engine.url), PATIENCE) as sock:
+            sock.sendall(f"{head}{behind}".encode())
+            with sock.makefile("rb") as file:
+                answer = file.read()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.endswith(b"\r\n\r\nInvalid HTTP request received.")
+        assert engine.requests == []
+
+    @pytest.mark.parametrize("chunked", [True, False])
+    def test_a_body_without_measure_is_refused_before_it_is_kept(self, engine: Sandbox, chunked: bool) -> None:
+        mebibyte = b" " * 1024 * 1024
+        body = (mebibyte for _ in range(64))
+        framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(64 * len(mebibyte))}
+        with urllib3.HTTPConnectionPool("127.0.0.1", urlsplit(engine.url).port, retries=False) as pool:
+            # The connection is closed, whether the answer can be read or not.
+            with suppress(urllib3.exceptions.ProtocolError):
+                assert pool.request("POST", KEYS, body=body, headers=framing).status == 413
+            assert pool.request("GET", "/elsewhere").status == 404
+        assert engine.keys() == []
+
+    def test_only_so_many_requests_are_remembered(self, caller: Caller, engine: Sandbox) -> None:
+        for _ in range(sandbox.MAX_REQUESTS + 2):
+            engine.respond(WSGIRequest.from_values("/elsewhere"))
+        caller.call("GET", KEYS)
+        assert len(engine.requests) == sandbox.MAX_REQUESTS
+        assert engine.requests[-1].operation == "list"
