@@ -136,6 +136,9 @@ def test_no_validation_error_of_a_generated_model_shows_a_secret() -> None:
             make()
         for link in chain(caught.value):
             assert_hidden(f"{link} {link!r} {''.join(traceback.format_exception_only(link))}", type(link).__name__)
+            if isinstance(link, ValidationError):
+                without = link.errors(include_input=False, include_context=False), link.json(include_input=False)
+                assert_hidden(str(without), "what is asked for without the input")
 
 
 def test_no_record_of_the_generated_client_shows_or_pickles_its_secret() -> None:
