@@ -17,7 +17,10 @@ from pydantic import SecretStr
 from api_keys_client._contract import Role
 from api_keys_client.errors import InvalidRequestError, Outcome
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_PATTERN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""As the server writes one, in ASCII digits alone."""
+
+_UUID = re.compile(UUID_PATTERN, re.ASCII | re.IGNORECASE)
 
 
 class Unset(Enum):
@@ -29,11 +32,11 @@ class Unset(Enum):
         return self.value
 
 
-UNSET: Final = Unset.UNSET
+UNSET: Final[Literal[Unset.UNSET]] = Unset.UNSET
 """Leaves a field out of the request, so that the server's default holds; None is sent as null."""
 
-Roles: TypeAlias = "Iterable[Role | str] | Literal[Unset.UNSET] | None"
-Description: TypeAlias = "str | Literal[Unset.UNSET] | None"
+Roles: TypeAlias = Iterable[Role | str] | Literal[Unset.UNSET] | None
+Description: TypeAlias = str | Literal[Unset.UNSET] | None
 
 
 def canonical_id(key_id: str | uuid.UUID) -> str:

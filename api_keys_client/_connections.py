@@ -20,14 +20,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssltransport import SSLTransport
 
 from api_keys_client._answers import ANSWER_MOST
+from api_keys_client.settings import MAX_IDLE_SECONDS, MAX_SECONDS
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-FRESH_FOR = 1.0
-"""Seconds for which an idle connection is trusted with a create: the engine closes its own after about two."""
-
-_DAY = 86_400.0
 _MAX_LINE = 65_537
 """Bytes of one line of an answer, as in http.client."""
 
@@ -170,7 +167,7 @@ class _Watched(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         attempt = current.attempt
-        if attempt and attempt.fresh and time.monotonic() - self._idle_since > FRESH_FOR:
+        if attempt and attempt.fresh and time.monotonic() - self._idle_since > MAX_IDLE_SECONDS:
             return False
         return super().is_connected and not self._holds_unread_bytes()
 
@@ -254,7 +251,7 @@ class _Watched(HTTPConnection):
         return super().getresponse()
 
     def _due(self, now: float) -> float:
-        due = now + (_DAY if self.timeout is None else self.timeout)
+        due = now + (MAX_SECONDS if self.timeout is None else self.timeout)
         attempt = current.attempt
         return min(due, attempt.until) if attempt else due
 

@@ -15,10 +15,7 @@ from typing import Any, cast
 import aiohttp
 
 from api_keys_client._calls import Answer
-
-POOL_SIZE = 20
-FRESH_FOR = 1.0
-"""Seconds for which an idle connection is used again: the engine closes its own after about two."""
+from api_keys_client.settings import MAX_IDLE_SECONDS, POOL_SIZE
 
 HEADER_MOST = 65_536
 """Bytes of one line of an answer's head."""
@@ -116,7 +113,7 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | bool, connect_timeout: float) -> None:
         self.loop = loop
         self.session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, keepalive_timeout=FRESH_FOR, ssl=tls),
+            connector=_Connector(limit=0, keepalive_timeout=MAX_IDLE_SECONDS, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
             auto_decompress=False,

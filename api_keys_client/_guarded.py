@@ -54,7 +54,8 @@ class Guarded:
 class Access:
     """What only the sync client has."""
 
-    _attempts: Attempts
+    if TYPE_CHECKING:
+        _attempts: Attempts
 
     @property
     def generated(self) -> APIKeysApi:

@@ -7,9 +7,11 @@ from base64 import b64decode
 
 from pydantic_core import from_json, to_json
 
+from api_keys_client._arguments import UUID_PATTERN
+
 # Compiled when first used: most programs never see a refusal.
 _BASE64 = rb"[A-Za-z0-9+/]{52,}={0,2}"
-_ENGINE_SECRET = rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}:"
+_ENGINE_SECRET = UUID_PATTERN.encode() + b":"
 
 
 def masked(body: bytes, token: str) -> bytes:
@@ -30,6 +32,6 @@ def _mask_secret(found: re.Match[bytes]) -> bytes:
     # Whatever stands right before a secret shifts it.
     for shift in range(4):
         whole = (len(text) - shift) // 4 * 4
-        if re.search(_ENGINE_SECRET, b64decode(text[shift : shift + whole])):
+        if re.search(_ENGINE_SECRET, b64decode(text[shift : shift + whole]), re.IGNORECASE):
             return b"[secret]"
     return text

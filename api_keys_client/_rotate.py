@@ -17,8 +17,8 @@ from api_keys_client._outcome import note
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
 from api_keys_client.rotation import FoundLeftovers, leftovers_of, own_description, replacement_mark
 
-Leftovers: TypeAlias = "Literal['refuse', 'deactivate', 'keep'] | list[str] | tuple[str, ...] | set[str]"
-Use: TypeAlias = Callable[[CreatedKey], "Awaitable[object] | object"]
+Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"] | list[str] | tuple[str, ...] | set[str]
+Use: TypeAlias = Callable[[CreatedKey], Awaitable[object] | object]
 
 
 class Rotation:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+from wsgiref.types import WSGIApplication
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 _POLL: Final = 0.01
 _PATIENCE: Final = 0.5

@@ -28,12 +28,10 @@ from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usua
 from api_keys_client._reading import whole_answer
 from api_keys_client.errors import ApiConnectionError, Outcome, strip_traceback
 from api_keys_client.rotation import Creation
-from api_keys_client.settings import SecretHeaders, Settings
+from api_keys_client.settings import POOL_SIZE, SecretHeaders, Settings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-POOL_SIZE = 20
 
 _TIMEOUTS = (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError)
 

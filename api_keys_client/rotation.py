@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from api_keys_client._arguments import checked_description, refused
+from api_keys_client._arguments import UUID_PATTERN, checked_description, refused
 from api_keys_client._contract import ApiKeyResponse
 
 _NONCE = r"#(?P<nonce>[0-9a-f]{12})"
-_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_MARK = re.compile(rf"(?:\A| )\((?:temporary|replaces (?P<replaces>{_ID})) {_NONCE}\)\Z")
+_MARK = re.compile(rf"(?:\A| )\((?:temporary|replaces (?P<replaces>{UUID_PATTERN})) {_NONCE}\)\Z")
 
 UNDO_WAITS = (0.0, 0.5, 1.5)
 """Seconds before each look for a key that may have been made: a commit can come late."""

@@ -23,7 +23,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import TYPE_CHECKING, get_args
+from typing import Self, get_args
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 try:
     from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -45,10 +46,6 @@ from api_keys_client._sandbox_answers import (
 from api_keys_client._sandbox_keys import KeyStore, StoredKey
 from api_keys_client._sandbox_server import LoopbackServer
 from api_keys_client.faults import Dropped, Exchange, Fault
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from typing_extensions import Self
 
 MAX_REQUESTS = 10_000
 MAX_BODY_BYTES = 16 * 1024 * 1024

@@ -29,6 +29,10 @@ DEFAULT_TIMEOUT = (5.0, 30.0)
 DEFAULT_DEADLINE = 60.0
 DEFAULT_MAX_ATTEMPTS = 3
 MAX_SECONDS = 86_400.0
+POOL_SIZE = 20
+"""Connections of one client at once."""
+MAX_IDLE_SECONDS = 1.0
+"""For how long an idle connection is used again: the engine closes its own after about two seconds."""
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

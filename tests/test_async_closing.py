@@ -23,8 +23,8 @@ from api_keys_client import (
     OutcomeUnknownError,
     _connections_async,
 )
-from api_keys_client._connections_async import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
+from api_keys_client.settings import POOL_SIZE
 
 
 @pytest.mark.parametrize("stop", STOPS)
@@ -170,7 +170,7 @@ def test_a_client_can_be_closed_after_a_loop_that_was_only_stopped() -> None:
 
 def test_a_client_that_is_dropped_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     # Longer than the test waits, after which they would be closed in any case.
-    monkeypatch.setattr(_connections_async, "FRESH_FOR", 60.0)
+    monkeypatch.setattr(_connections_async, "MAX_IDLE_SECONDS", 60.0)
 
     async def main() -> None:
         client = AsyncApiKeysClient(server.url, token="token")

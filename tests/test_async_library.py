@@ -12,8 +12,8 @@ from tasks import PATIENCE, cancel, run, soon, unshaken, until
 from wire import KEY_ID, Peer, Request, Server, answer, good, say
 
 from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient, _connections_async
-from api_keys_client._connections_async import FRESH_FOR, POOL_SIZE
 from api_keys_client.sandbox import Sandbox
+from api_keys_client.settings import MAX_IDLE_SECONDS, POOL_SIZE
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_a_create_takes_no_connection_that_was_idle_too_long(monkeypatch: pytest
         return server.connections - before
 
     with Server() as server:
-        assert FRESH_FOR <= 1
+        assert MAX_IDLE_SECONDS <= 1
         assert run(connections()) == 1
-        monkeypatch.setattr(_connections_async, "FRESH_FOR", 0.0)
+        monkeypatch.setattr(_connections_async, "MAX_IDLE_SECONDS", 0.0)
         assert run(connections()) == 3
 
 

@@ -14,9 +14,9 @@ from tasks import PATIENCE, STOPS, a_few_turns, cancel, no_answer, read_to_the_e
 from wire import KEY_ID, Server
 
 from api_keys_client import ApiKeysError, AsyncApiKeysClient
-from api_keys_client._connections_async import POOL_SIZE
 from api_keys_client.faults import Exchange, Fault
 from api_keys_client.sandbox import Sandbox
+from api_keys_client.settings import POOL_SIZE
 
 TOKEN = "t0ken-of-the-administrator"
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
+import typing
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import api_keys_client
+from api_keys_client import sandbox, stores
 
 PROJECT = Path(api_keys_client.__file__).parent.parent
 
@@ -27,7 +33,7 @@ def test_public_names_are_sorted_and_there() -> None:
         assert getattr(api_keys_client, name) is not None
     assert {*api_keys_client.__all__} <= {*dir(api_keys_client)}
     with pytest.raises(AttributeError):
-        _ = api_keys_client.nothing
+        _ = getattr(api_keys_client, "nothing")  # noqa: B009  # to a type checker it is not there
 
 
 def test_importing_the_package_loads_nothing_else(tmp_path: Path) -> None:
@@ -49,3 +55,29 @@ def test_a_foreign_generated_package_is_an_import_error_that_says_where_it_is(tm
         last = finished.stderr.splitlines()[-1]
         assert last.startswith("ImportError: the package _generated at " + str(tmp_path / "_generated"))
         assert "Install api-keys-client again" in last
+
+
+def test_type_checkers_and_editors_are_told_all_public_names() -> None:
+    stub = ast.parse((PROJECT / "api_keys_client" / "__init__.pyi").read_text(encoding="utf-8"))
+    told = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert sorted(told) == api_keys_client.__all__
+    for name, module in told.items():
+        assert getattr(import_module(module or ""), name) is getattr(api_keys_client, name)
+
+
+def public_functions() -> Iterator[tuple[str, object]]:
+    for module in (api_keys_client, stores, sandbox):
+        for name, value in inspect.getmembers(module):
+            members = inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
+            for member, function in [("", value), *members]:
+                if name.startswith("_") or not (inspect.isclass(function) or inspect.isfunction(function)):
+                    continue
+                if function.__module__.startswith("api_keys_client"):
+                    yield f"{module.__name__}.{name}.{member}", function
+
+
+def test_the_types_of_every_public_function_can_be_asked_for_at_run_time() -> None:
+    found = dict(public_functions())
+    assert len(found) > 100
+    for name, function in found.items():
+        assert typing.get_type_hints(function) is not None, name
