@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import platform
-from typing import Annotated
 
-import typer
+import click
 
 import api_keys_client
 from api_keys_client._cli_create import ROLES, complete_role
 from api_keys_client._cli_doctor import ENGINE_VERSION
 from api_keys_client._cli_screen import Screen, document_of, fields_of, in_colour, listing
-from api_keys_client._cli_session import ExitCode, Session, Stop
-
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id.", show_default=False)]
+from api_keys_client._cli_session import ExitCode, Session, Stop, command
 
 
-def list_keys(
-    session: Session,
-    description: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only keys with exactly this description.", show_default=False)
-    ] = None,
-    role: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE", help="Only keys with this role.", autocompletion=complete_role, show_default=False
-        ),
-    ] = None,
-) -> ExitCode:
+@command("list")
+@click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
+@click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
+def list_keys(session: Session, description: str | None, role: str | None) -> ExitCode:
     """List the active keys."""
     with session.client() as client:
         records = client.list(description, role)
@@ -42,15 +31,24 @@ def list_keys(
     return ExitCode.DONE
 
 
-def get(session: Session, key_id: KeyId) -> ExitCode:
-    """Show one key, active or not."""
+@command("get")
+@click.argument("key_id", metavar="ID")
+def get(session: Session, key_id: str) -> ExitCode:
+    """Show the key with this ID, active or not."""
     with session.client() as client:
         record = client.get(key_id)
     session.screen.answer(document_of(record), fields_of(record))
     return ExitCode.DONE
 
 
-def run_sandbox(context: typer.Context) -> int:
+# The sandbox reads its arguments by itself.
+@click.command(
+    "sandbox",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+@click.pass_context
+def run_sandbox(context: click.Context) -> int:
     """Run a local server that answers as the engine does.
 
     For development and tests only; its options: `api-keys sandbox --help`.
@@ -63,9 +61,9 @@ def run_sandbox(context: typer.Context) -> int:
     return main(context.args, prog=context.command_path)
 
 
-def show_version(
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
-) -> int:
+@click.command("version")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+def show_version(as_json: bool) -> int:
     """Show the versions of this program, Python and the engine.
 
     The engine's is the one that this program was written for.

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of, fields_of, give_up_stdout
-from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, code_of, explained
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, code_of, command, explained
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient, CreatedKey
@@ -22,29 +22,24 @@ ROLES = ("DEFAULT-RULE-ADMIN", "TASK-ADMIN", "VALIDATION-USER", "ORG-AUDITOR", "
 """Spelled out, because completion does not wait for pydantic to load."""
 
 
-def complete_role(incomplete: str) -> list[str]:
+def complete_role(context: Any, parameter: Any, incomplete: str) -> list[str]:
+    """Gives the roles that begin like this, for the shell."""
     return [role for role in ROLES if role.startswith(incomplete)]
 
 
+@command("create")
+@click.option("--description", metavar="TEXT", help="What the key is for.")
+@click.option(
+    "--role",
+    multiple=True,
+    metavar="ROLE",
+    shell_complete=complete_role,
+    help=f"A role of the key; may be repeated. One of {', '.join(ROLES)}; without any: VALIDATION-USER.",
+)
+@click.option("--output", metavar="FILE", help="Write the secret to a new file that only you can read.")
+@click.option("--show", is_flag=True, help="Show the secret.")
 def create(
-    session: Session,
-    description: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the key is for.", show_default=False)
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ROLE",
-            help=f"A role of the key; may be repeated. One of {', '.join(ROLES)}; without any: VALIDATION-USER.",
-            autocompletion=complete_role,
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the secret to a new file that only you can read.", show_default=False),
-    ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show the secret.")] = False,
+    session: Session, description: str | None, role: tuple[str, ...], output: str | None, show: bool
 ) -> ExitCode:
     """Create a key, and write its secret to a file or show it.
 
@@ -55,7 +50,7 @@ def create(
             "a key's secret can be had only once, so say where it goes. Nothing was sent.",
             "Add --output FILE, or --show to have it on the screen.",
         )
-    for name in role or ():
+    for name in role:
         _check_role(name)
     store = None if output is None else _new_file(output)
     with session.client() as client:
@@ -80,7 +75,7 @@ def create(
     return ExitCode.DONE
 
 
-def _created(client: ApiKeysClient, description: str | None, role: list[str] | None) -> CreatedKey:
+def _created(client: ApiKeysClient, description: str | None, role: tuple[str, ...]) -> CreatedKey:
     """The new key; if it is not known whether there is one, what to look for."""
     unset = api_keys_client.UNSET
     try:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from getpass import getpass
 from select import select
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import typer
+import click
 
 import api_keys_client
 from api_keys_client._cli_screen import (
@@ -25,7 +25,7 @@ from api_keys_client._cli_screen import (
     is_terminal,
     listing,
 )
-from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
+from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, command, explained
 from api_keys_client._cli_signals import Interruption, interruptible
 
 if TYPE_CHECKING:
@@ -40,28 +40,22 @@ _GIVEN_UP = "To see what became of one that was given up: api-keys get ID"
 Done = Callable[["Deactivation"], None]
 
 
-def deactivate(
-    session: Session,
-    key_ids: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ID", help="The keys' ids; - reads them from stdin, one on each line.", show_default=False
-        ),
-    ] = None,
-    leaked: Annotated[
-        bool, typer.Option("--leaked", help="Read a leaked secret from stdin, and deactivate the key that it names.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go ahead without showing the keys or asking.")] = False,
-) -> ExitCode:
-    """Deactivate keys for good, once you have seen them and said yes."""
-    given = key_ids or []
-    if leaked == bool(given):
+@command("deactivate")
+@click.argument("key_ids", metavar="[ID]...", nargs=-1)
+@click.option("--leaked", is_flag=True, help="Read a leaked secret from stdin, and deactivate the key that it names.")
+@click.option("--yes", "-y", is_flag=True, help="Go ahead without showing the keys or asking.")
+def deactivate(session: Session, key_ids: tuple[str, ...], leaked: bool, yes: bool) -> ExitCode:
+    """Deactivate keys for good, once you have seen them and said yes.
+
+    Each ID names a key; - reads them from stdin, one on each line.
+    """
+    if leaked == bool(key_ids):
         raise Stop("name the keys by their ids (- for stdin), or use --leaked. Nothing was sent.")
-    if sys.stdin is None and (leaked or "-" in given):
+    if sys.stdin is None and (leaked or "-" in key_ids):
         raise Stop("stdin is closed, and there is nothing else to read from. Nothing was sent.")
     with ExitStack() as stack:
-        answers = None if yes else _answers(stack, reads_stdin="-" in given)
-        ids = [_leaked_id()] if leaked else _ids(given)
+        answers = None if yes else _answers(stack, reads_stdin="-" in key_ids)
+        ids = [_leaked_id()] if leaked else _ids(key_ids)
         if not ids:
             session.screen.remark("There are no ids on stdin; nothing to do.")
             return _report(session.screen, ids, {}, Interruption())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import api_keys_client
 from api_keys_client._cli_screen import Document, clean, in_colour
-from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, explained
+from api_keys_client._cli_session import ExitCode, Session, Stop, code_of, command, explained
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,6 +82,7 @@ class Findings:
         }
 
 
+@command("doctor")
 def doctor(session: Session) -> ExitCode:
     """See whether the engine can be used, and what to do if not.
 

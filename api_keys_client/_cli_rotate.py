@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Literal
 
-import typer
+import click
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of
-from api_keys_client._cli_session import ExitCode, Session, Stop, check_place
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, command
 
 if TYPE_CHECKING:
     from api_keys_client import CreatedKey
@@ -23,46 +22,40 @@ SECRET_MOST = 64 * 1024
 _NOT_SPARED = "Name another file, or add --overwrite if its content is not needed."
 
 
-class Leftovers(str, Enum):
-    """What to do about keys that earlier rotations left active."""
-
-    REFUSE = "refuse"
-    DEACTIVATE = "deactivate"
-    KEEP = "keep"
-
-
+@command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.argument("words", metavar="[CMD]...", nargs=-1)
+@click.option("--to-file", metavar="FILE", help="Write the secret to a file that only you can read.")
+@click.option("--overwrite", is_flag=True, help="Replace what the file holds, even if it is not the old key's secret.")
+@click.option("--to-env-file", nargs=2, metavar="FILE NAME", help="Write it to one variable of a dotenv file.")
+@click.option(
+    "--to-command", is_flag=True, help="Give it to the command that follows, on its standard input. Comes last."
+)
+@click.option("--keep-old", is_flag=True, help="Leave the old key active.")
+@click.option(
+    "--leftovers",
+    type=click.Choice(["refuse", "deactivate", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="What to do about keys that earlier rotations of this one left active.",
+)
 def rotate(
     session: Session,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key to replace.", show_default=False)],
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CMD", help="The command of --to-command.", show_default=False),
-    ] = None,
-    to_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the secret to a file that only you can read.", show_default=False),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what the file holds, even if it is not the old key's secret.")
-    ] = False,
-    to_env_file: Annotated[
-        tuple[str, str] | None,
-        typer.Option(metavar="FILE NAME", help="Write it to one variable of a dotenv file.", show_default=False),
-    ] = None,
-    to_command: Annotated[
-        bool,
-        typer.Option("--to-command", help="Give it to the command that follows, on its standard input. Comes last."),
-    ] = False,
-    keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the old key active.")] = False,
-    leftovers: Annotated[
-        Leftovers, typer.Option(help="What to do about keys that earlier rotations of this one left active.")
-    ] = Leftovers.REFUSE,
+    key_id: str,
+    words: tuple[str, ...],
+    to_file: str | None,
+    overwrite: bool,
+    to_env_file: tuple[str, str] | None,
+    to_command: bool,
+    keep_old: bool,
+    leftovers: Literal["refuse", "deactivate", "keep"],
 ) -> ExitCode:
     """Put a new key in place of an old one, and store its secret.
 
-    One of --to-file, --to-env-file and --to-command is needed. The old key is deactivated once the new one is stored.
+    One of --to-file, --to-env-file and --to-command is needed; CMD is the command of the last. The key with this ID is
+    deactivated once the new one is stored.
     """
-    store, place = _target(words or [], to_file, to_env_file, to_command=to_command)
+    store, place = _target(words, to_file, to_env_file, to_command=to_command)
     if to_file is None and overwrite:
         raise Stop("--overwrite is for --to-file. Nothing was sent.")
     if to_file is not None and not overwrite:
@@ -70,7 +63,7 @@ def rotate(
     storing = _Storing(store)
     with session.client() as client:
         try:
-            rotation = client.rotate(key_id, store=storing, keep_old=keep_old, leftovers=leftovers.value)
+            rotation = client.rotate(key_id, store=storing, keep_old=keep_old, leftovers=leftovers)
         except KeyboardInterrupt as interruption:
             raise _interrupted(interruption, key_id, storing, place) from interruption
     old = "active" if keep_old else "inactive"
@@ -78,7 +71,7 @@ def rotate(
         {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
         [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place)],
     )
-    if rotation.left_active and leftovers is not Leftovers.KEEP:
+    if rotation.left_active and leftovers != "keep":
         session.screen.remark(
             f"Left active, because their descriptions or roles are others: {', '.join(rotation.left_active)}"
         )
@@ -122,7 +115,7 @@ def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing
 
 
 def _target(
-    words: list[str], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
+    words: tuple[str, ...], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
 ) -> tuple[Callable[[CreatedKey], None], str]:
     """The store that was asked for, and its name."""
     if (to_file is not None) + (to_env_file is not None) + to_command != 1:
@@ -147,7 +140,7 @@ def _target(
         return stores.env_file(path, name), f"{name} in {path}"
     if shutil.which(words[0]) is None:
         raise Stop(f"there is no program {words[0]} to give the secret to. Nothing was sent.")
-    return stores.command(words), words[0]
+    return stores.command(list(words)), words[0]
 
 
 def _spare(file: str, key_id: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+import traceback
+from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 import api_keys_client
-from api_keys_client._cli_screen import Screen
+from api_keys_client._cli_screen import Screen, clean, give_up_stdout
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -74,38 +77,25 @@ def check_place(option: str, path: str, *, instead: str) -> None:
         raise Stop(f"the FILE of {option} is {path}: it is a folder. Nothing was sent.", "Name a file in it.")
 
 
-@dataclass
 class Session:
-    """The options that every command that asks the server has."""
+    """What the options that every command has make: a client, and where to answer."""
 
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Where the engine is; else API_KEYS_BASE_URL, else http://localhost.",
-            show_default=False,
-        ),
-    ] = None
-    token_file: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Read the token from a file that only you can read; else from API_KEYS_TOKEN or BEARER_TOKEN.",
-            show_default=False,
-        ),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="How long one call may take, in all; else 60.", show_default=False),
-    ] = None
-    allow_http: Annotated[
-        bool, typer.Option("--allow-http", help="Send the token over plain http to another host.")
-    ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
-
-    def __post_init__(self) -> None:
-        self.screen = Screen(as_json=self.as_json)
+    def __init__(
+        self,
+        *,
+        base_url: str | None,
+        token_file: str | None,
+        timeout: float | None,
+        allow_http: bool,
+        as_json: bool,
+        debug: bool,
+    ) -> None:
+        self.base_url = base_url
+        self.token_file = token_file
+        self.timeout = timeout
+        self.allow_http = allow_http
+        self.debug = debug
+        self.screen = Screen(as_json=as_json)
 
     def client(self, token: str | None = None) -> ApiKeysClient:
         """A client as the options and the environment want it, or with this token.
@@ -125,6 +115,81 @@ class Session:
             allow_http=self.allow_http,
             **times,
         )
+
+
+_COMMON_OPTIONS = (
+    click.Option(
+        ["--base-url"], metavar="URL", help="Where the engine is; else API_KEYS_BASE_URL, else http://localhost."
+    ),
+    click.Option(
+        ["--token-file"],
+        metavar="FILE",
+        help="Read the token from a file that only you can read; else from API_KEYS_TOKEN or BEARER_TOKEN.",
+    ),
+    click.Option(["--timeout"], type=float, metavar="SECONDS", help="How long one call may take, in all; else 60."),
+    click.Option(["--allow-http"], is_flag=True, help="Send the token over plain http to another host."),
+    click.Option(["--json", "as_json"], is_flag=True, help="Answer with one JSON document on stdout."),
+    click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+)
+
+
+def command(name: str) -> Callable[[Callable[..., ExitCode]], click.Command]:
+    """Makes a command out of a function that takes a session and the command's own parameters."""
+
+    def decorate(work: Callable[..., ExitCode]) -> click.Command:
+        @wraps(work)
+        def run(
+            base_url: str | None,
+            token_file: str | None,
+            timeout: float | None,
+            allow_http: bool,
+            as_json: bool,
+            debug: bool,
+            **own: Any,
+        ) -> int:
+            session = Session(
+                base_url=base_url,
+                token_file=token_file,
+                timeout=timeout,
+                allow_http=allow_http,
+                as_json=as_json,
+                debug=debug,
+            )
+            try:
+                return work(session, **own)
+            except (Exception, KeyboardInterrupt) as error:
+                return _report_error(error, session)
+
+        made = click.command(name)(run)
+        made.params.extend(_COMMON_OPTIONS)
+        return made
+
+    return decorate
+
+
+def _report_error(error: Exception | KeyboardInterrupt, session: Session) -> int:
+    """Says what went wrong, and gives its exit code."""
+    if session.debug:
+        # Without locals, and each line made harmless.
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            sys.stderr.write(clean(line) + "\n")
+    complain = session.screen.complain
+    if isinstance(error, KeyboardInterrupt):
+        complain("interrupted.")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, Stop):
+        complain(str(error), error.next_step)
+        return error.code
+    if isinstance(error, api_keys_client.ApiKeysError):
+        complain(*explained(error))
+        return code_of(error)
+    if isinstance(error, OSError):
+        give_up_stdout()
+        if not isinstance(error, BrokenPipeError):
+            complain(f"the answer could not be written: {error.strerror}.")
+        return ExitCode.FAILED
+    complain(f"this should not happen: {type(error).__name__}.", "Run it again with --debug, and report what it shows.")
+    return ExitCode.FAILED
 
 
 def _read_token(path: str) -> SecretStr:

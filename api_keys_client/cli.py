@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command, and gives its exit code."""
-    for needed in ("typer", "rich"):
+    for needed in ("click", "rich"):
         if find_spec(needed) is None:
             sys.stderr.write(
                 f"api-keys: its extra is not installed ({needed} is missing).\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-import re
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ sys.exit(main(sys.argv[1:]))
     return Ran(finished.returncode, finished.stdout, finished.stderr)
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_extra_it_says_how_to_get_it(missing: str) -> None:
     # The only way to have this Python without a package that it has: an entry that stops its import.
     run = started(f"sys.modules[{missing!r}] = None", "doctor")
@@ -85,19 +86,62 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     ],
 )
 def test_completion_loads_nothing_heavy(typed: str, offered: str) -> None:
-    run = started("", _API_KEYS_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=str(len(typed.split()) - 1))
-    assert (run.code, run.out.split(), run.err) == (0, [offered], "loaded:\n")
+    run = started("", _API_KEYS_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(typed.split()) - 1))
+    assert (run.code, run.out.split(), run.err) == (0, [f"plain,{offered}"], "loaded:\n")
 
 
 def test_the_measure_of_what_is_loaded_sees_a_heavy_module() -> None:
     assert "pydantic" in started("import pydantic", "--version").err
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_can_be_installed(shell: str, tmp_path: Path) -> None:
-    run = started("", _API_KEYS_COMPLETE=f"source_{shell}")
-    assert run.code == 0
-    assert "api-keys" in run.out
+@pytest.mark.parametrize(
+    ("shell", "script", "start"),
+    [
+        ("bash", ".bash_completions/api-keys.sh", ".bashrc"),
+        ("zsh", ".zfunc/_api-keys", ".zshrc"),
+        ("fish", ".config/fish/completions/api-keys.fish", None),
+    ],
+)
+def test_completion_is_shown_and_installed_once(shell: str, script: str, start: str | None, tmp_path: Path) -> None:
+    home = {"SHELL": f"/bin/{shell}", "HOME": str(tmp_path)}
+    shown = piped(None, "--show-completion", **home).out
+    assert "_API_KEYS_COMPLETE" in shown
+    if start:
+        (tmp_path / start).write_text("alias ll='ls -l'")
+    for _ in range(2):
+        run = piped(None, "--install-completion", **home)
+        assert run.code == 0
+        assert str(tmp_path / script) in run.out
+    assert (tmp_path / script).read_text() == shown
+    if start:
+        kept, added = (tmp_path / start).read_text().splitlines()
+        assert kept == "alias ll='ls -l'"
+        assert script.partition("/")[0] in added
+
+
+@pytest.mark.parametrize("shell", ["/bin/tcsh", None])
+def test_completion_for_another_shell_is_refused(shell: str | None, tmp_path: Path) -> None:
+    run = piped(None, "--install-completion", SHELL=shell, HOME=str(tmp_path))
+    assert run.code == 2
+    assert run.err == "api-keys: completion is there for bash, zsh, fish, and SHELL names none of them.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_completes_what_is_typed(tmp_path: Path) -> None:
+    home = {"SHELL": "bash", "HOME": str(tmp_path)}
+    piped(None, "--install-completion", **home)
+    typed = "COMP_WORDS=(api-keys rotate an-id --leftovers de); COMP_CWORD=4; _api_keys_completion api-keys"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    finished = subprocess.run(
+        ["bash", "-c", f'. "$HOME/.bashrc"; {typed}; echo "${{COMPREPLY[@]}}"'],
+        env={**environment(None, **home), "PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert finished.stdout == "deactivate\n"
 
 
 def test_the_version_is_the_package_s() -> None:
@@ -114,10 +158,8 @@ def test_help_names_every_command_and_no_box_goes_into_a_pipe() -> None:
 
 
 def test_help_calls_an_argument_by_its_name_alone() -> None:
-    text = piped(None, "rotate", "--help").out
-    # An older Typer leaves the dots out, and keeps the brackets in the list.
-    assert re.match(r"Usage: api-keys rotate \[OPTIONS\] ID \[CMD\](\.\.\.)?\n", text)
-    assert re.findall(r"^  \[?(ID|CMD)\]?  +The ", text, re.MULTILINE) == ["ID", "CMD"]
+    for name, usage in {"rotate": "ID [CMD]...", "get": "ID", "deactivate": "[ID]...", "list": ""}.items():
+        assert piped(None, name, "--help").out.splitlines()[0] == f"Usage: api-keys {name} [OPTIONS] {usage}".rstrip()
 
 
 def imports(module: Path) -> set[str]:
