@@ -18,7 +18,8 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
 
 # Not about the client: the scripts, the sandbox, and these tests themselves.
 OTHERS = (
-    *("compare_schemas", "compare_spec", "demo", "fastapi_source", "regenerate", "release", "renewed_client"),
+    *("api_breaks", "compare_schemas", "compare_spec", "demo", "fastapi_source"),
+    *("regenerate", "release", "renewed_client"),
     *("sandbox", "sandbox_command", "sandbox_faults", "sandbox_file", "sandbox_life", "sandbox_mounted"),
     *("sandbox_spec", "sandbox_token", "sandbox_wire", "scripts", "spec_overlay", "spec_source", "sync_report"),
     *("sync_spec", "typing", "unasync", "wrapper_needs"),
@@ -84,8 +85,6 @@ def adapt(root: Path) -> Path:
     source = commands.read_text(encoding="utf-8")
     assert source.count('"ORG-ADMIN")\n') == 1
     commands.write_text(source.replace('"ORG-ADMIN")\n', '"ORG-ADMIN", "TENANT-USER")\n'), encoding="utf-8")
-    recorded = run(root, "scripts/public_api.py")
-    assert (recorded.returncode, recorded.stderr) == (0, "")
     return root
 
 

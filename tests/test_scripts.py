@@ -44,6 +44,7 @@ class Checkout:
         shutil.copytree(PROJECT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(PROJECT / ".ci", self.root / ".ci")
         shutil.copy(PROJECT / "pyproject.toml", self.root)
+        (self.root / ".git").touch()
         for tool in TOOLS:
             found = shutil.which(tool)
             assert found
@@ -97,6 +98,7 @@ STEPS = [
     "-m basedpyright",
     "scripts/regenerate.py --check",
     "scripts/unasync.py --check",
+    "scripts/api_breaks.py",
     "-m build",
     "-m venv",
     "-m pip install",
@@ -123,6 +125,15 @@ def test_every_check_runs_once_and_the_tests_last(checkout: Checkout, command: s
     assert len(finished.stdout.splitlines()) == len(STEPS) + 1
     assert list(checkout.temporary.iterdir()) == []
     assert not (checkout.root / "dist").exists()
+
+
+def test_without_git_it_says_that_the_public_api_is_not_compared(checkout: Checkout) -> None:
+    (checkout.root / ".git").unlink()
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run("scripts/test")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert kinds(checkout.told()) == [step for step in STEPS if "api_breaks" not in step] + TESTS
+    assert "Public API: not compared, because there is no git history here" in finished.stdout.splitlines()
 
 
 def test_arguments_are_for_pytest_alone(checkout: Checkout) -> None:
