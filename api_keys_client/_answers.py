@@ -14,8 +14,8 @@ def begun(status: int, headers: Mapping[str, str], *, authorization: str, receiv
     """An answer whose headers are there; its body is still to be read."""
     answer = Answer(status)
     if status < 300:
-        codings = headers.get("Content-Encoding", "").lower().split(",")
-        if not {coding.strip() for coding in codings} <= {"", "identity"}:
+        codings = headers.get("Content-Encoding")
+        if codings and not {coding.strip() for coding in codings.lower().split(",")} <= {"", "identity"}:
             answer.problem = "compressed, which was not asked for"
     else:
         answer.retry_after = headers.get("Retry-After")

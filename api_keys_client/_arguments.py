@@ -20,7 +20,9 @@ from api_keys_client.errors import InvalidRequestError, Outcome
 UUID_PATTERN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """As the server writes one, in ASCII digits alone."""
 
-_UUID = re.compile(UUID_PATTERN, re.ASCII | re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Spelled out: a pattern that ignores case takes twice as long.
+_UUID = re.compile(UUID_PATTERN.replace("a-f", "a-fA-F"))
 
 
 class Unset(Enum):
@@ -109,7 +111,7 @@ def checked_description(description: object) -> str | None:
         return None
     if not isinstance(description, str):
         raise refused(f"A description is a string or None, not {type(description).__name__}.")
-    if "\0" in description or any("\ud800" <= character <= "\udfff" for character in description):
+    if "\0" in description or not (description.isascii() or _SURROGATE.search(description) is None):
         raise refused("A description holds no NUL and no lone surrogate: neither can be stored.")
     return description
 

@@ -209,7 +209,8 @@ def _decode_list(answer: Answer, _: str | None) -> list[ApiKeyResponse] | Undeco
 
 def _decode_created(answer: Answer, _: str | None) -> CreatedKey | Undecodable:
     try:
-        created = CreatedKey.model_validate_json(answer.body)
+        # Looked up each time, since it is built by the first one.
+        created: CreatedKey = CreatedKey.__pydantic_validator__.validate_json(answer.body)
     except ValidationError as error:
         problem = _described(error)
     else:

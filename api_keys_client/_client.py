@@ -20,7 +20,7 @@ from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
 from api_keys_client._rotate import Leftovers, Rotation, Use, rotate
 from api_keys_client._transport import Access, Transport
-from api_keys_client.rotation import own_description, temporary_mark, unmarked
+from api_keys_client.rotation import own_description, refuse_mark, temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_ATTEMPTS,
@@ -142,8 +142,7 @@ class ApiKeysClient(Access):
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        if description is not UNSET:
-            own_description(description)
+        refuse_mark(description)
         return self._attempts.run(self._attempts.calls.create(description, roles))
 
     def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:

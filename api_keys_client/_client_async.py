@@ -19,7 +19,7 @@ from api_keys_client._contract import ApiKeyResponse, Role
 from api_keys_client._outcome import Deactivation
 from api_keys_client._rotate_async import AsyncRotation, Leftovers, Use, rotate
 from api_keys_client._transport_async import Access, Transport
-from api_keys_client.rotation import own_description, temporary_mark, unmarked
+from api_keys_client.rotation import own_description, refuse_mark, temporary_mark, unmarked
 from api_keys_client.settings import (
     DEFAULT_DEADLINE,
     DEFAULT_MAX_ATTEMPTS,
@@ -141,8 +141,7 @@ class AsyncApiKeysClient(Access):
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        if description is not UNSET:
-            own_description(description)
+        refuse_mark(description)
         return await self._attempts.run(self._attempts.calls.create(description, roles))
 
     async def list(

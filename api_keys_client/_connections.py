@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from contextlib import suppress
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +30,6 @@ _MAX_LINE = 65_537
 """Bytes of one line of an answer, as in http.client."""
 
 _STATUS_LINE = re.compile(rb"(?P<version>HTTP/1\.[0-9]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
-_LENGTH = re.compile(r"[0-9]+[ \t]*")
 _CHUNK_SIZE = re.compile(rb"(?P<size>[0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
@@ -82,12 +82,13 @@ class _BoundedReader(socket.SocketIO):
     def __init__(self, sock: socket.socket, answer_by: float) -> None:
         super().__init__(sock, "r")
         self.in_head = True
+        self.at_end = False
         self.more_came = False
+        """Whether the buffer held more than the answer."""
         # What socket.makefile does: http.client closes the socket before the body is read.
         plain(sock)._io_refs += 1  # type: ignore[attr-defined]
         self._socket = sock
         self._answer_by = answer_by
-        self._at_end = False
         # Chunks may be as long as what is in them, but no answer is endless; a chunk's size can even say that it is.
         self._most = 2 * ANSWER_MOST
 
@@ -95,13 +96,8 @@ class _BoundedReader(socket.SocketIO):
         """What http.client calls on what it takes for the socket."""
         return io.BufferedReader(self)
 
-    def end(self, buffered: io.BufferedReader) -> None:
-        """Notes whether the buffer holds more than the answer, and reads no more."""
-        self._at_end = True
-        self.more_came = bool(buffered.peek())
-
     def readinto(self, buffer: WriteableBuffer) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if self._at_end:
+        if self.at_end:
             return None
         remaining = self._answer_by - time.monotonic()
         if remaining <= 0:
@@ -125,11 +121,6 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self.reader.in_head = False
-        lengths = self.msg.get_all("Content-Length") or []
-        if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
-            raise http.client.HTTPException
-        if lengths and self.chunked:
-            raise http.client.HTTPException
         if self.msg.defects:
             # urllib3 would log the lines that are no headers, whatever a server echoes in them.
             self.msg.defects.clear()
@@ -151,8 +142,12 @@ class _Response(http.client.HTTPResponse):
         return int(size["size"], 16)
 
     def _close_conn(self) -> None:
-        self.reader.end(self.fp)
-        super()._close_conn()  # type: ignore[misc]  # the stubs don't know it
+        buffered: Any = self.fp
+        self.fp = None  # type: ignore[assignment]  # as in http.client
+        # What is read from here on is nothing, so that the buffer shows what it holds already.
+        self.reader.at_end = True
+        self.reader.more_came = bool(buffered.peek())
+        buffered.close()
 
 
 class _Watched(HTTPConnection):
@@ -169,21 +164,10 @@ class _Watched(HTTPConnection):
         attempt = current.attempt
         if attempt and attempt.fresh and time.monotonic() - self._idle_since > MAX_IDLE_SECONDS:
             return False
-        return super().is_connected and not self._holds_unread_bytes()
-
-    def _holds_unread_bytes(self) -> bool:
-        """Whether there is more than the last answer: it would be taken for the next one.
-
-        It may lie in the reader's buffer, or decrypted inside OpenSSL, where the socket doesn't show it.
-        """
-        sock: Any = self.sock
         if self._reader and self._reader.more_came:
-            return True
-        if isinstance(sock, SSLTransport):
-            # TLS inside the TLS of a proxy.
-            outside: Any = sock.socket
-            return bool(sock.sslobj.pending() or sock.incoming.pending or outside.pending())
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+            # It would be taken for the next answer.
+            return False
+        return super().is_connected
 
     def connect(self) -> None:
         attempt = current.attempt
@@ -234,17 +218,6 @@ class _Watched(HTTPConnection):
             attempt.sent = True
         super().endheaders(*args, **options)
 
-    def send(self, data: Any) -> None:
-        try:
-            super().send(data)
-        except OSError:
-            if isinstance(self.sock, ssl.SSLSocket):
-                # With TLS 1.3 a server refuses our certificate after the handshake: its alert says more than this.
-                self.sock.setblocking(False)
-                with suppress(ssl.SSLWantReadError):
-                    self.sock.recv(1)
-            raise
-
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
         now = self._idle_since = time.monotonic()
         self._answer_by = self._due(now)
@@ -266,33 +239,54 @@ class _Watched(HTTPConnection):
 
 # urllib3 describes its connections by protocols that its own classes don't match to the letter.
 class _WatchedTLS(_Watched, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
-    pass
+    @property
+    def is_connected(self) -> bool:
+        return not self._holds_more() and super().is_connected
+
+    def _holds_more(self) -> bool:
+        """Whether bytes behind the last answer lie decrypted inside OpenSSL, where the socket does not show them."""
+        sock: Any = self.sock
+        if isinstance(sock, SSLTransport):
+            # TLS inside the TLS of a proxy.
+            outside: Any = sock.socket
+            return bool(sock.sslobj.pending() or sock.incoming.pending or outside.pending())
+        return sock is not None and sock.pending() > 0
+
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except OSError:
+            if isinstance(self.sock, ssl.SSLSocket):
+                # With TLS 1.3 a server refuses our certificate after the handshake: its alert says more than this.
+                self.sock.setblocking(False)
+                with suppress(ssl.SSLWantReadError):
+                    self.sock.recv(1)
+            raise
 
 
-class _Idle(LifoQueue[Any]):
-    """The idle connections, which urllib3 takes out and closes when the interpreter exits.
-
-    From then on each call opens a connection of its own: it would wait for one that nobody gives back.
-    """
-
-    emptied = False
+class _AtExit(LifoQueue[Any]):
+    """The queue of a pool once the interpreter exits: each call opens a connection of its own, and closes it."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if block and self.emptied:
-            return None
-        # Only what empties the queue does not wait.
-        self.emptied = not block
-        return super().get(block, timeout)
+        return None if block else super().get(block, timeout)
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if self.emptied and item:
+        if item:
             item.close()
         else:
             super().put(item, block, timeout)
 
 
+def go_on_at_exit(pool: HTTPConnectionPool) -> None:
+    """Lets calls be made while the interpreter exits, when urllib3 empties its pools.
+
+    They would wait for a connection that nobody gives back. Of finalizers the last is run first: this one before
+    urllib3's.
+    """
+    weakref.finalize(pool, setattr, pool.pool, "__class__", _AtExit)
+
+
 class Pool(HTTPConnectionPool):
-    QueueCls = _Idle
     ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
 
 

@@ -21,7 +21,7 @@ import urllib3
 
 from api_keys_client._arguments import checked_function, checked_result, refused
 from api_keys_client._calls import Answer, Call, Lost, configuration
-from api_keys_client._connections import Attempt, Pool, PoolTLS, current
+from api_keys_client._connections import Attempt, Pool, PoolTLS, current, go_on_at_exit
 from api_keys_client._contract import ApiClient, APIKeysApi
 from api_keys_client._failures import interrupts, lost
 from api_keys_client._guarded import NO_RETRIES, Access as Access, Guarded, usual_timeout
@@ -63,6 +63,7 @@ class Transport:
                 manager.connection_pool_kw["_proxy_config"] = manager.proxy_config._replace(ssl_context=context)
         self._manager = manager
         self._pool = manager.connection_from_host(base_url.host, base_url.port, base_url.scheme)
+        go_on_at_exit(self._pool)
         forwarded = proxy is not None and base_url.scheme == "http"
         # A forward proxy is told the whole URL.
         self._target_prefix = str(base_url._replace(prefix="")) if forwarded else ""

@@ -53,13 +53,21 @@ def own_description(description: object) -> str | None:
         InvalidRequestError: it does, and would be taken for one that the client wrote: a rotation ends what a mark
             names. Or it is no description.
     """
-    checked = checked_description(description)
-    if mark_of(checked):
+    refuse_mark(description)
+    return checked_description(description)
+
+
+def refuse_mark(description: object) -> None:
+    """Refuses a description that ends in a mark; whether it is a description is not looked at.
+
+    Raises:
+        InvalidRequestError: it does.
+    """
+    if isinstance(description, str) and description.endswith(")") and mark_of(description):
         raise refused(
             "A description of your own cannot end in a mark of this client, such as (temporary #...) or "
             "(replaces ... #...): leave the mark out."
         )
-    return checked
 
 
 def unmarked(description: str | None) -> str | None:

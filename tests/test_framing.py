@@ -66,7 +66,6 @@ AMBIGUOUS: dict[str, bytes] = {
         )
     },
     "two lengths": headed(f"Content-Length: {LENGTH}", "Content-Length: 5") + RECORD,
-    "a length and chunks": headed(f"Content-Length: {LENGTH}", "Transfer-Encoding: chunked") + RECORD,
     **{f"chunk {size!r}": chunked(size) for size in (f"+{LENGTH:x}", f"0x{LENGTH:x}", f"{LENGTH:x}_", "-1", "", " 5")},
 }
 
