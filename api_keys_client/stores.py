@@ -32,11 +32,14 @@ _ARGV = "A command is a list of strings: the program, then its arguments."
 _DAY = 86_400.0
 
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
-_END = r"(?=[ \t]*(?:[ \t]\#|[\r\n]|\Z))"
 _LINE = re.compile(
-    rf"""
+    r"""
     [ \t]*(?:export[ \t]+)?(?P<name>[^\s=\#'"]+)[ \t]*=(?:[ \t]*(?=[^\s\#]))?
-    (?P<value>(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\S*{_END}|[^\r\n]*?{_END})
+    (?P<value>
+        (?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\S*(?=[ \t]*(?:[ \t]\#|[\r\n]|\Z))
+        # Each run of blanks is read once, so that the time grows with the length of the line and no faster.
+        | (?:[^ \t\r\n]+|[ \t]+(?![ \t\#\r\n]|\Z))*
+    )
     [^\r\n]*(?:\r\n|\n|\r|\Z)
     | [^\r\n]*(?:\r\n|\n|\r|\Z)
     """,

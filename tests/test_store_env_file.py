@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,16 @@ class TestEnvFile:
         if head[-1:] in (b"'", b'"'):
             head, tail = head[:-1], tail[1:]
         assert after.startswith(before) or (before.startswith(head) and before.endswith(tail))
+
+    @pytest.mark.parametrize("line", ["OTHER=%sx", "KEY=a%sb", "KEY='a'%sb", "KEY=%s# c"])
+    def test_a_long_run_of_blanks_costs_no_time(self, tmp_path: Path, line: str) -> None:
+        path = tmp_path / ".env"
+        path.write_text(line % (" " * 20_000))
+        began = time.process_time()
+        stores.env_file(path, "KEY")(created())
+        # A hundred times what it takes; when the time grew with the square of the length it was several seconds.
+        assert time.process_time() - began < 1
+        assert dotenv_values(path, interpolate=False)["KEY"] == NEW
 
     def test_a_variable_that_is_set_twice_is_not_guessed_at(self, tmp_path: Path) -> None:
         path = tmp_path / ".env"
