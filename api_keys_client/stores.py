@@ -13,6 +13,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -28,8 +29,10 @@ Store: TypeAlias = Callable[[CreatedKey], None]
 
 STDERR_MOST = 2_000
 
-_ARGV = "A command is a list of strings: the program, then its arguments."
+_ARGV = "A command is a list of strings without NUL or lone surrogates: the program, then its arguments."
 _DAY = 86_400.0
+
+_LOCK_ENDING = ".api-keys-lock"
 
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
 _LINE = re.compile(
@@ -60,7 +63,8 @@ def file(path: str | os.PathLike[str]) -> Store:
     Written beside it, flushed to the disk and renamed: whoever reads sees the old secret or the new one whole.
 
     Raises:
-        InvalidRequestError: the path is a symlink or no regular file, or others can write to its folder.
+        InvalidRequestError: the path is none, too long, a symlink or no regular file, or others can write to its
+            folder.
     """
     target = _checked(path)
     return lambda new: _replace(target, lambda: new.key)
@@ -72,8 +76,8 @@ def env_file(path: str | os.PathLike[str], name: str) -> Store:
     The file is replaced like that of `file`, and is then readable by its owner only.
 
     Raises:
-        InvalidRequestError: the name is none, the path is a symlink or no regular file, or others can write
-            to its folder.
+        InvalidRequestError: the name is none, or the path is none, too long, a symlink or no regular file, or
+            others can write to its folder.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise refused("The name of a variable has letters, digits and underscores, and does not begin with a digit.")
@@ -92,25 +96,46 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
         timeout: seconds that it may take; then it is ended, but not what it started itself.
 
     Raises:
-        InvalidRequestError: argv is not a list of strings, or timeout no number of seconds.
+        InvalidRequestError: argv is not a list of strings that a program can be given, or timeout no number of seconds.
     """
     if isinstance(argv, (str, bytes)) or not isinstance(argv, Sequence) or not argv:
         raise refused(_ARGV)
     words = [*argv]
-    if not all(isinstance(word, str) and "\0" not in word for word in words):
+    if not all(map(_is_word, words)):
         raise refused(_ARGV)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= _DAY:
         raise refused("timeout= is a positive number of seconds, at most a day.")
     return lambda new: _run(words, timeout, new.key)
 
 
+def _is_word(word: object) -> bool:
+    """Whether it can be the argument of a program."""
+    try:
+        return isinstance(word, str) and b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
+
+
 def _checked(path: str | os.PathLike[str]) -> Path:
     """The path as given, made absolute, if a secret can be kept there."""
-    target = Path(path).absolute()
+    try:
+        target = Path(path).absolute()
+        os.fsencode(target)
+    except TypeError:
+        raise refused(f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}.") from None
+    except UnicodeEncodeError:
+        raise refused("A file's path holds a lone surrogate, so no file can have it.") from None
+    except OSError:
+        raise refused("A file's path is relative, and the working directory is gone or cannot be read.") from None
     problem = _problem(target)
     if problem:
-        raise refused(f"A secret cannot be kept at {target}: {problem}.")
+        raise refused(_printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
+
+
+def _printable(text: str) -> str:
+    """The text with the bytes of a path that are no text spelled out: it could not be printed with them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _problem(target: Path) -> str | None:
@@ -124,6 +149,9 @@ def _problem(target: Path) -> str | None:
 def _unfit(target: Path) -> str | None:
     if "\0" in str(target):
         return "it is no path"
+    # The longest name of what is written beside it: refused now and not when the secret is there to be written.
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(target.with_name(f".{target.name}{_LOCK_ENDING}"))
     if target.is_symlink():
         return "it is a symlink"
     if target.exists() and not target.is_file():
@@ -174,7 +202,7 @@ def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
             # An interrupt may have come right after the rename.
             Path(beside).unlink(missing_ok=True)
     if problem is not None:
-        raise NotStored(f"{target}: {problem}")
+        raise NotStored(_printable(f"{target}: {problem}"))
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
@@ -215,7 +243,7 @@ def _quoted(secret: SecretStr, quote: str) -> SecretStr:
 def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
     started = _start(argv)
     if isinstance(started, str):
-        raise NotStored(f"{argv[0]} could not be started: {started}")
+        raise NotStored(_printable(f"{argv[0]} could not be started: {started}"))
     process, stderr = started
     problem = ""
     with stderr, process:
@@ -234,7 +262,7 @@ def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
         problem = problem or (f"ended with {process.returncode}" if process.returncode else "")
         if problem:
             said = _said(stderr, secret)
-            raise CommandFailed(f"{argv[0]} {problem}{': ' if said else ''}{said}")
+            raise CommandFailed(_printable(f"{argv[0]} {problem}{': ' if said else ''}{said}"))
 
 
 def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:

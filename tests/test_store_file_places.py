@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rotations import caught
-from storing import OLD, not_stored, unchanged
+from storing import NEW, OLD, created, not_stored, unchanged
 
-from api_keys_client import InvalidRequestError, Outcome, stores
+from api_keys_client import InvalidRequestError, NotStored, Outcome, stores
 
 NOBODY = 65534
+
+
+class PathOfBytes:
+    def __fspath__(self) -> bytes:
+        return b"engine"
+
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
 
@@ -26,7 +33,75 @@ def target(tmp_path: Path) -> Path:
     return path
 
 
+MAKERS: list[Callable[[Any], stores.Store]] = [stores.file, lambda path: stores.env_file(path, "KEY")]
+
+
 class TestFilePlaces:
+    @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+    @pytest.mark.parametrize(
+        ("path", "problem"),
+        [
+            (None, "not NoneType"),
+            (7, "not int"),
+            (b"engine", "not bytes"),
+            (PathOfBytes(), "not PathOfBytes"),
+            ("\ud800", "lone surrogate"),
+            ("n" * 250, "name too long"),
+            ("é" * 125, "name too long"),
+            ("f/" * 2500 + "engine", "name too long"),
+        ],
+        ids=["None", "int", "bytes", "path of bytes", "surrogate", "long", "long in bytes", "long path"],
+    )
+    def test_what_can_be_no_path_is_refused_when_the_store_is_made(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        make: Callable[[Any], stores.Store],
+        path: Any,
+        problem: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InvalidRequestError, match=problem) as refusal:
+            make(path)
+        assert refusal.value.outcome is Outcome.NOT_SENT
+        assert str(refusal.value).isprintable()
+
+    @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+    def test_every_length_of_a_name_is_refused_or_written(
+        self, tmp_path: Path, make: Callable[[Any], stores.Store]
+    ) -> None:
+        written = 0
+        for length in range(225, 260):
+            try:
+                store = make(tmp_path / ("n" * length))
+            except InvalidRequestError:
+                continue
+            store(created())
+            written += 1
+        assert 0 < written < 30
+
+    @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+    def test_a_working_directory_that_is_gone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Any], stores.Store]
+    ) -> None:
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        with pytest.raises(InvalidRequestError, match="working directory is gone"):
+            make("engine")
+        make(tmp_path / "engine")(created())
+
+    def test_a_name_whose_bytes_are_no_text_can_be_told_of(self, tmp_path: Path) -> None:
+        name = os.fsdecode(b"engine\xff")
+        try:
+            stores.file(tmp_path / name)(created())
+        except NotStored:
+            pytest.skip("this filesystem's names are text")
+        assert (tmp_path / name).read_text() == NEW
+        with pytest.raises(InvalidRequestError) as refusal:
+            stores.file(tmp_path / name / "engine")
+        assert str(refusal.value).isprintable()
+
     @pytest.mark.parametrize("leads_to", ["elsewhere", "nothing"])
     def test_a_symlink_is_refused(self, tmp_path: Path, leads_to: str) -> None:
         elsewhere = tmp_path / "elsewhere"
