@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -24,6 +24,7 @@ from api_keys_client._arguments import (
     uuid_in,
 )
 from api_keys_client._contract import ApiClient, ApiKeyResponse, APIKeysApi, Configuration, NewApiKeyRequest
+from api_keys_client.errors import FailureKind
 from api_keys_client.settings import SecretHeaders, Settings
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class Lost(NamedTuple):
     """No whole answer. The driver knows whether a byte of the request left."""
 
     sent: bool
-    kind: Literal["connection", "timeout", "certificate", "closed"]
+    kind: FailureKind
     reason: str
 
 

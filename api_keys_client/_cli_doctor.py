@@ -33,8 +33,6 @@ _TRUST = (
     "otherwise someone may be in between."
 )
 
-# How OpenSSL calls an answer that is no TLS, by its version.
-_NO_TLS = ("wrong version number", "record layer failure", "packet length too long")
 _PLAIN = "This port does not speak TLS. Is the engine at http:{}?"
 
 _COLOURS = {"ok": "green", "note": "yellow", "unknown": "yellow", "failed": "bold red"}
@@ -144,10 +142,9 @@ def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed
     """Whether an engine answers at the address, and over what."""
     secure = str(findings.base_url).startswith("https:")
     if isinstance(active, api_keys_client.ApiConnectionError):
-        # Only its words tell a server that is not trusted from one that is not there.
-        if secure and any(words in active.args[0] for words in _NO_TLS):
+        if active.kind == "not_tls":
             findings.failed("tls", active, _PLAIN.format(str(findings.base_url).partition(":")[2]))
-        elif secure and ("certificate" in active.args[0] or "TLS" in active.args[0]):
+        elif active.kind in ("tls", "tls_refused", "tls_untrusted"):
             findings.failed("tls", active, _TRUST)
         else:
             findings.failed("reachable", active)

@@ -14,20 +14,25 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from api_keys_client._calls import Lost
+from api_keys_client.errors import FailureKind
 
 _LIBRARIES = sys.stdlib_module_names | {"aiohttp", "urllib3"}
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
-Reasons: TypeAlias = tuple[tuple[type[BaseException], str], ...]
+_SPEAKS_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+"""How OpenSSL calls an answer that is no TLS, by its version."""
+
+Reasons: TypeAlias = tuple[tuple[type[BaseException], FailureKind, str], ...]
 
 _REASONS: Reasons = (
-    (socket.gaierror, "the host name cannot be resolved"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
-    (http.client.IncompleteRead, "the answer was cut off"),
-    (ConnectionResetError, "the connection was reset"),
-    (BrokenPipeError, "the connection was closed while the request was sent"),
-    (http.client.HTTPException, "the answer is not HTTP"),
+    (socket.gaierror, "dns", "the host name cannot be resolved"),
+    (ConnectionRefusedError, "refused", "the connection was refused"),
+    (http.client.RemoteDisconnected, "reset", "the connection was closed without an answer"),
+    (http.client.IncompleteRead, "reset", "the answer was cut off"),
+    (ConnectionResetError, "reset", "the connection was reset"),
+    (BrokenPipeError, "reset", "the connection was closed while the request was sent"),
+    (http.client.HTTPException, "protocol", "the answer is not HTTP"),
+    (ssl.SSLEOFError, "reset", "the connection was closed in the midst of TLS"),
 )
 
 
@@ -46,18 +51,18 @@ def lost(error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException
     for cause in chain:
         tunnel = _TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
         if tunnel:
-            return Lost(sent, "connection", f"the proxy refused the connection with {tunnel[1]}")
-    for kind_of_error, words in (*_REASONS, *reasons):
+            return Lost(sent, "proxy", f"the proxy refused the connection with {tunnel[1]}")
+    for kind_of_error, kind, words in (*_REASONS, *reasons):
         if any(isinstance(cause, kind_of_error) for cause in chain):
-            return Lost(sent, "connection", words)
+            return Lost(sent, kind, words)
     if any(isinstance(cause, TimeoutError) for cause in chain):
         return _late(sent)
     for cause in chain:
         if isinstance(cause, OSError) and cause.strerror:
-            return Lost(sent, "connection", cause.strerror.lower())
+            return Lost(sent, "other", cause.strerror.lower())
     if any(isinstance(cause, timeouts) for cause in chain):
         return _late(sent)
-    return Lost(sent, "connection", f"the connection failed ({type(error).__name__})")
+    return Lost(sent, "other", f"the connection failed ({type(error).__name__})")
 
 
 def _tls(chain: list[BaseException], sent: bool) -> Lost | None:
@@ -67,12 +72,14 @@ def _tls(chain: list[BaseException], sent: bool) -> Lost | None:
     for failure in failures:
         distrust, reason = getattr(failure, "verify_message", None), getattr(failure, "reason", None)
         if distrust:
-            return Lost(sent, "certificate", f"the server's certificate does not verify: {distrust}")
+            return Lost(sent, "tls_untrusted", f"the server's certificate does not verify: {distrust}")
         if reason:
             words = f"TLS failed: {reason.replace('_', ' ').lower()}"
             # An alert is the server's word on our certificate or protocol: it will say it again.
-            return Lost(sent, "certificate" if "ALERT" in reason else "connection", words)
-    return Lost(sent, "connection", "TLS failed") if failures else None
+            if "ALERT" in reason:
+                return Lost(sent, "tls_refused", words)
+            return Lost(sent, "not_tls" if reason in _SPEAKS_NO_TLS else "tls", words)
+    return Lost(sent, "tls", "TLS failed") if failures else None
 
 
 def interrupts(error: BaseException) -> bool:

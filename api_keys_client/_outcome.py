@@ -38,6 +38,7 @@ BACKOFF_MOST = 8.0
 RETRY_AFTER_MOST = 60.0
 DETAIL_MOST = 1_000
 
+_FINAL = frozenset({"tls_untrusted", "tls_refused", "closed"})
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
@@ -185,11 +186,12 @@ def still_active(record: ApiKeyResponse, *, attempts: int, elapsed: float) -> Ap
 def _lost(call: Call[Any], lost: Lost, settings: Settings) -> _Finding:
     error: type[ApiKeysError] = ApiTimeoutError if lost.kind == "timeout" else ApiConnectionError
     outcome = Outcome.UNKNOWN if lost.sent else Outcome.NOT_SENT
-    replay = lost.kind not in ("certificate", "closed") and (call.operation.replayable or not lost.sent)
+    replay = lost.kind not in _FINAL and (call.operation.replayable or not lost.sent)
     # Where it could not be reached: the address may be the default, or another's.
     place = f" ({settings.base_url})" if not lost.sent and lost.kind != "closed" else ""
     finding = _Finding(error, f"{lost.reason}{place}", outcome, replay)
-    if lost.kind == "certificate":
+    finding.fields["kind"] = lost.kind
+    if lost.kind in ("tls_untrusted", "tls_refused"):
         finding.fields["next_step"] = "Check the base URL's host, this machine's clock, and what ssl_context= holds."
     elif lost.kind == "closed":
         finding.fields["next_step"] = "Keep the client open while calls are in flight."

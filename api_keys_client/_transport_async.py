@@ -26,7 +26,7 @@ from api_keys_client._answers import begun, cut_off, most_of
 from api_keys_client._arguments import checked_function, checked_result
 from api_keys_client._calls import Answer, Call, Lost
 from api_keys_client._connections_async import Attempt, Connections, connect_within
-from api_keys_client._failures import interrupts, lost
+from api_keys_client._failures import Reasons, interrupts, lost
 from api_keys_client.errors import ConfigurationError, Outcome, strip_traceback
 from api_keys_client.rotation import Creation
 from api_keys_client.settings import SecretHeaders, Settings
@@ -35,10 +35,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _TIMEOUTS = (asyncio.TimeoutError, aiohttp.ServerTimeoutError)
-_REASONS = (
-    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
-    (aiohttp.ClientPayloadError, "the answer was cut off"),
-    (aiohttp.ClientResponseError, "the answer is not HTTP"),
+_REASONS: Reasons = (
+    (aiohttp.ServerDisconnectedError, "reset", "the connection was closed without an answer"),
+    (aiohttp.ClientPayloadError, "reset", "the answer was cut off"),
+    (aiohttp.ClientResponseError, "protocol", "the answer is not HTTP"),
 )
 
 
@@ -223,7 +223,7 @@ def _wrong(message: str) -> ConfigurationError:
 
 def _failure(error: BaseException, sent: bool) -> Lost:
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return Lost(sent, "connection", f"the proxy refused the connection with {error.status}")
+        return Lost(sent, "proxy", f"the proxy refused the connection with {error.status}")
     return lost(error, sent=sent, timeouts=_TIMEOUTS, reasons=_REASONS)
 
 
@@ -249,7 +249,7 @@ async def _answer(response: aiohttp.ClientResponse, attempt: Attempt) -> Answer 
     status = response.status
     if status < 200:
         response.close()
-        return Lost(True, "connection", f"the server answered {status} and no more")
+        return Lost(True, "protocol", f"the server answered {status} and no more")
     received_at = 0.0 if status < 300 else time.time()
     answer = begun(status, response.headers, authorization=attempt.authorization, received_at=received_at)
     if status >= 300:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 __all__ = [
     "ApiConnectionError",
@@ -47,6 +47,21 @@ __all__ = [
 
 
 Error = TypeVar("Error", bound=BaseException)
+
+FailureKind: TypeAlias = Literal[
+    "closed",
+    "dns",
+    "not_tls",
+    "other",
+    "protocol",
+    "proxy",
+    "refused",
+    "reset",
+    "timeout",
+    "tls",
+    "tls_refused",
+    "tls_untrusted",
+]
 
 
 class Outcome(str, Enum):
@@ -113,9 +128,20 @@ class ConfigurationError(ApiKeysError, ValueError):
 
 
 class ApiConnectionError(ApiKeysError):
-    """The server could not be reached, or the connection broke before the whole answer was there."""
+    """The server could not be reached, or the connection broke before the whole answer was there.
+
+    Attributes:
+        kind: what failed (FailureKind): "dns" the name, "refused" the connection, "proxy" its proxy's refusal,
+            "tls_untrusted" the server's certificate, "tls_refused" this side's certificate or protocol, "not_tls" a
+            port that speaks no TLS, "tls" the rest of TLS, "reset" a connection that broke, "protocol" an answer that
+            is no HTTP, "timeout" the time allowed, "closed" the client, which was closed; "other" anything else.
+    """
 
     next_step = "Check the base URL, the network and the proxy, then call again."
+
+    def __init__(self, message: str, *, kind: FailureKind = "other", **fields: object) -> None:
+        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
+        self.kind: FailureKind = kind
 
 
 class ApiTimeoutError(ApiConnectionError):

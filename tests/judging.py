@@ -40,9 +40,9 @@ def answer(status: int, body: object = b"", retry_after: str | None = None) -> A
     return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode(), retry_after)
 
 
-NOT_SENT = Lost(False, "connection", "the connection was refused")
+NOT_SENT = Lost(False, "refused", "the connection was refused")
 NOT_SENT_LATE = Lost(False, "timeout", "no connection was made in time")
-BROKEN = Lost(True, "connection", "the connection was reset")
+BROKEN = Lost(True, "reset", "the connection was reset")
 BROKEN_LATE = Lost(True, "timeout", "no whole answer came in time")
-CERTIFICATE = Lost(False, "certificate", "the server's certificate does not verify: expired")
+CERTIFICATE = Lost(False, "tls_untrusted", "the server's certificate does not verify: expired")
 CLOSED = Lost(False, "closed", "the client is closed")

@@ -93,9 +93,9 @@ def test_every_error_is_in_its_table() -> None:
 SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
 CALLS = Calls(SETTINGS)
 EACH_ROW: list[list[Answer | Lost]] = [
-    [Lost(False, "connection", ""), Lost(False, "timeout", "")],
-    [Lost(False, "certificate", "")],
-    [Lost(True, "connection", ""), Lost(True, "timeout", "")],
+    [Lost(False, "refused", ""), Lost(False, "timeout", "")],
+    [Lost(False, "tls_untrusted", ""), Lost(False, "tls_refused", "")],
+    [Lost(True, "reset", ""), Lost(True, "timeout", "")],
     [Answer(429)],
     [Answer(status) for status in (408, 500, 502, 503, 504)],
     [Answer(status) for status in (501, 505, 511, 599)],
