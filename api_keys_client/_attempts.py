@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from api_keys_client._arguments import Roles
@@ -12,16 +13,15 @@ from api_keys_client._calls import Call, Calls, CreatedKey
 from api_keys_client._concurrency import Work, shield
 from api_keys_client._contract import ApiKeyResponse
 from api_keys_client._outcome import (
-    Again,
     Deactivation,
     Done,
     judge,
     never_ended,
     note,
     other_key_answered,
+    readback_failed,
     still_active,
-    unconfirmed,
-    without_token,
+    token_failure,
 )
 from api_keys_client._transport import Transport
 from api_keys_client.errors import ApiKeysError, ConfigurationError, KeyNotFoundError, Outcome
@@ -34,27 +34,21 @@ _log = logging.getLogger("api_keys_client")
 
 
 class Attempts:
-    """Makes calls with one client's settings. Errors are returned, not raised, wherever a caller may act on them:
-    outside of an `except` they leave nothing behind in each other's context.
-    """
+    """Makes calls with one client's settings. An error is raised where it is known, and caught by whoever can act."""
 
     def __init__(self, transport: Transport, settings: Settings, calls: Calls) -> None:
         self.transport = transport
         self.settings = settings
         self.calls = calls
 
-    def run(self, call: Call[T]) -> T:
-        """The call's value; its error is raised."""
-        verdict = self.settle(call)
-        if isinstance(verdict, ApiKeysError):
-            raise verdict
-        return verdict.value
-
-    def settle(self, call: Call[T], began: float | None = None) -> Done[T] | ApiKeysError:
+    def execute(self, call: Call[T], began: float | None = None) -> Done[T]:
         """Tries the call until it is done or has failed for good.
 
         Args:
             began: the driver's time at which the deadline's clock started; None: now.
+
+        Raises:
+            ApiKeysError: what the last attempt meant for the call.
         """
         transport, settings = self.transport, self.settings
         started = transport.now()
@@ -68,8 +62,8 @@ class Attempts:
             try:
                 came = transport.send(call, settings=settings, remaining=remaining)
             except ConfigurationError as error:
-                # The caller's function gave no token: what goes on after a failure has to hear of it too.
-                return without_token(call, error, attempts=attempt - 1, elapsed=started - began, worst=worst)
+                token_failure(call, error, attempts=attempt - 1, elapsed=started - began, worst=worst)
+                raise
             ended = transport.now()
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug(
@@ -89,43 +83,37 @@ class Attempts:
                 chance=transport.chance(),
                 worst=worst,
             )
-            if not isinstance(verdict, Again):
+            if isinstance(verdict, Done):
                 return verdict
+            if isinstance(verdict, ApiKeysError):
+                raise verdict
             transport.sleep(verdict.wait)
             worst = verdict.outcome
             started = transport.now()
             attempt += 1
 
-    def deactivate(self, key_id: str, began: float | None = None) -> Done[ApiKeyResponse] | ApiKeysError:
-        """Deactivates a key and sees that it is inactive."""
+    def deactivate(self, key_id: str, began: float | None = None) -> ApiKeyResponse:
+        """Deactivates a key, and reads back that it is inactive."""
         began = self.transport.now() if began is None else began
-        verdict = self.settle(self.calls.deactivate(key_id), began)
-        if isinstance(verdict, ApiKeysError):
-            return verdict
-        record, attempts = verdict.value, verdict.attempts
+        done = self.execute(self.calls.deactivate(key_id), began)
+        record, attempts = done.value, done.attempts
         if record is None:
-            confirmation = self.settle(self.calls.get(key_id), began)
-            if isinstance(confirmation, ApiKeysError):
-                return unconfirmed(confirmation, attempts=verdict.attempts)
-            record = confirmation.value
-            attempts += confirmation.attempts
+            try:
+                readback = self.execute(self.calls.get(key_id), began)
+            except ApiKeysError as error:
+                raise readback_failed(error, attempts=attempts) from None
+            record = readback.value
+            attempts += readback.attempts
         if record.is_active:
-            return still_active(record, attempts=attempts, elapsed=self.transport.now() - began)
-        return Done(record, attempts)
-
-    def end(self, key_id: str) -> ApiKeyResponse:
-        """The same; the error is raised."""
-        verdict = self.deactivate(key_id)
-        if isinstance(verdict, ApiKeysError):
-            raise verdict
-        return verdict.value
+            raise still_active(record, attempts=attempts, elapsed=self.transport.now() - began)
+        return record
 
     def deactivation(self, key_id: str) -> Deactivation:
-        """The same, as one outcome of many."""
-        verdict = self.deactivate(key_id)
-        if isinstance(verdict, ApiKeysError):
-            return Deactivation(key_id, error=verdict)
-        return Deactivation(key_id, record=verdict.value)
+        """Deactivates a key as one of many: its error is a value."""
+        try:
+            return Deactivation(key_id, record=self.deactivate(key_id))
+        except ApiKeysError as error:
+            return Deactivation(key_id, error=error)
 
     def create_or_undo(self, creation: Creation, description: str | None, roles: Roles) -> CreatedKey:
         """Creates a key that bears a nonce; where it may have been made without our having its secret, undoes that.
@@ -135,34 +123,34 @@ class Attempts:
         """
         call = self.calls.create(description, roles)
         try:
-            verdict = self.settle(call)
-            if isinstance(verdict, Done):
-                verdict = self._own(verdict, creation)
+            return self._own(self.execute(call), creation)
+        except ApiKeysError as error:
+            if error.outcome not in (Outcome.UNKNOWN, Outcome.APPLIED):
+                raise
+            report, interrupted_by = self.undo(creation, error.key_id)
+            error.args = (f"{error.args[0]} {report}",)
+            error.next_step = report.next_step
+            if interrupted_by:
+                note(interrupted_by, error)
+                raise interrupted_by from None
+            raise
         except BaseException as interruption:
             report, _ = self.undo(creation)
             note(interruption, report)
             raise
-        if isinstance(verdict, Done):
-            return verdict.value
-        if verdict.outcome in (Outcome.UNKNOWN, Outcome.APPLIED):
-            report, interrupted_by = self.undo(creation, verdict.key_id)
-            verdict.args = (f"{verdict.args[0]} {report}",)
-            verdict.next_step = report.next_step
-            if interrupted_by:
-                note(interrupted_by, verdict)
-                raise interrupted_by
-        raise verdict
 
-    def _own(self, created: Done[CreatedKey], creation: Creation) -> Done[CreatedKey] | ApiKeysError:
+    def _own(self, created: Done[CreatedKey], creation: Creation) -> CreatedKey:
         """The created key if it is the one that was asked for, and not another one out of a cache on the way."""
         key = created.value
         if creation.is_of(key):
-            return created
-        # The contract lets an answer leave out the description.
-        record = self.settle(self.calls.get(key.id)) if key.description is None else None
-        if isinstance(record, Done) and creation.is_of(record.value):
-            return created
-        return other_key_answered(key.id, attempts=created.attempts)
+            return key
+        if key.description is None:
+            # The contract lets an answer leave it out.
+            with suppress(ApiKeysError):
+                record = self.execute(self.calls.get(key.id))
+                if creation.is_of(record.value):
+                    return key
+        raise other_key_answered(key.id, attempts=created.attempts)
 
     def end_created(self, creation: Creation, key_id: str) -> None:
         """Deactivates a key that was created for a while, however often that is interrupted.
@@ -171,15 +159,17 @@ class Attempts:
         """
         if not self.transport.made(creation):
             return
-        ended, interruption = self._clean_up(Attempts.deactivate, key_id)
-        if not isinstance(ended, Done):
+        ended, interruption = self._clean_up(Attempts.deactivation, key_id)
+        error = ended.error if ended else never_ended(key_id)
+        if error and sys.is_finalizing():
             # What failed while modules are taken apart says nothing about the server.
-            error = never_ended(key_id) if ended is None or sys.is_finalizing() else ended
-            if not interruption:
-                raise error
-            note(interruption, error)
+            error = never_ended(key_id)
         if interruption:
+            if error:
+                note(interruption, error)
             raise interruption
+        if error:
+            raise error
 
     def undo(self, creation: Creation, key_id: str | None = None) -> tuple[CleanupReport, BaseException | None]:
         """Ends the key of a creation, however often that is interrupted.
@@ -204,18 +194,22 @@ class Attempts:
         began = self.transport.now()
         unread = None
         if key_id is not None:
-            found = self.settle(self.calls.get(key_id), began)
-            if isinstance(found, Done) and creation.is_of(found.value):
-                self._end(key_id, report, began)
-                return report
-            if isinstance(found, ApiKeysError) and not isinstance(found, KeyNotFoundError):
+            try:
+                found = self.execute(self.calls.get(key_id), began)
+                if creation.is_of(found.value):
+                    self._end(key_id, report, began)
+                    return report
+            except KeyNotFoundError:
+                pass
+            except ApiKeysError:
                 unread = key_id
         for wait in UNDO_WAITS:
             self.transport.sleep(wait)
             # The deadline is for the requests, and may be shorter than these waits.
             began += wait
-            listed = self.settle(self.calls.list(), began)
-            if isinstance(listed, ApiKeysError):
+            try:
+                listed = self.execute(self.calls.list(), began)
+            except ApiKeysError:
                 continue
             report.seen, unread = "No such key was seen", None
             for record in listed.value:
@@ -228,8 +222,12 @@ class Attempts:
         return report
 
     def _end(self, key_id: str, report: CleanupReport, began: float) -> None:
-        ended = self.deactivate(key_id, began)
-        (report.still_active if isinstance(ended, ApiKeysError) else report.deactivated).append(key_id)
+        try:
+            self.deactivate(key_id, began)
+        except ApiKeysError:
+            report.still_active.append(key_id)
+        else:
+            report.deactivated.append(key_id)
 
     def _clean_up(self, work: Work[T], *arguments: Any) -> tuple[T | None, BaseException | None]:
         """Runs a method of this class shielded; see `shield` for what it gives."""

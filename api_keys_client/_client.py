@@ -143,7 +143,7 @@ class ApiKeysClient(Access):
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
         refuse_mark(description)
-        return self._attempts.run(self._attempts.calls.create(description, roles))
+        return (self._attempts.execute(self._attempts.calls.create(description, roles))).value
 
     def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:
         """The active keys, in no particular order, without their secrets.
@@ -155,7 +155,7 @@ class ApiKeysClient(Access):
         Raises:
             ApiKeysError: see `api_keys_client.errors`.
         """
-        records = self._attempts.run(self._attempts.calls.list())
+        records = (self._attempts.execute(self._attempts.calls.list())).value
         if description is not None:
             records = [record for record in records if unmarked(record.description) == description]
         if role is not None:
@@ -173,7 +173,7 @@ class ApiKeysClient(Access):
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        return self._attempts.run(self._attempts.calls.get(key_id))
+        return (self._attempts.execute(self._attempts.calls.get(key_id))).value
 
     def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
         """Deactivates a key for good and gives its record, which says that it is inactive.
@@ -185,7 +185,7 @@ class ApiKeysClient(Access):
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        return self._attempts.end(canonical_id(key_id))
+        return self._attempts.deactivate(canonical_id(key_id))
 
     def deactivate_many(
         self,

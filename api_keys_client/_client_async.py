@@ -142,7 +142,7 @@ class AsyncApiKeysClient(Access):
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
         refuse_mark(description)
-        return await self._attempts.run(self._attempts.calls.create(description, roles))
+        return (await self._attempts.execute(self._attempts.calls.create(description, roles))).value
 
     async def list(
         self, description: str | None = None, role: Role | str | None = None
@@ -156,7 +156,7 @@ class AsyncApiKeysClient(Access):
         Raises:
             ApiKeysError: see `api_keys_client.errors`.
         """
-        records = await self._attempts.run(self._attempts.calls.list())
+        records = (await self._attempts.execute(self._attempts.calls.list())).value
         if description is not None:
             records = [record for record in records if unmarked(record.description) == description]
         if role is not None:
@@ -174,7 +174,7 @@ class AsyncApiKeysClient(Access):
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
-        return await self._attempts.run(self._attempts.calls.get(key_id))
+        return (await self._attempts.execute(self._attempts.calls.get(key_id))).value
 
     async def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
         """Deactivates a key for good and gives its record, which says that it is inactive.
@@ -186,7 +186,7 @@ class AsyncApiKeysClient(Access):
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        return await self._attempts.end(canonical_id(key_id))
+        return await self._attempts.deactivate(canonical_id(key_id))
 
     async def deactivate_many(
         self,

@@ -120,7 +120,7 @@ def judge(
     return _error(call, finding, attempt=attempt, elapsed=elapsed, outcome=outcome)
 
 
-def without_token(
+def token_failure(
     call: Call[Any], error: ApiKeysError, *, attempts: int, elapsed: float, worst: Outcome | None
 ) -> ApiKeysError:
     """The error of the caller's function that gave no token, with what the attempts before it mean for the call."""
@@ -137,7 +137,7 @@ def note(interruption: BaseException, meaning: object) -> None:
     interruption.add_note(str(meaning))
 
 
-def unconfirmed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
+def readback_failed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
     """The error of a deactivation that was done in so many attempts, but whose reading back failed."""
     what = f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}"
     fields = {

@@ -51,9 +51,10 @@ class Rotation:
         failed: dict[str, ApiKeysError] = {}
         try:
             for key_id in self._ending:
-                verdict = self._attempts.deactivate(key_id)
-                if isinstance(verdict, ApiKeysError):
-                    failed[key_id] = verdict
+                try:
+                    self._attempts.deactivate(key_id)
+                except ApiKeysError as error:
+                    failed[key_id] = error
         except BaseException as interruption:
             note(interruption, f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active.")
             raise
@@ -148,11 +149,11 @@ def _named(records: list[ApiKeyResponse]) -> str:
 
 def _find(attempts: Attempts, key_id: str) -> tuple[ApiKeyResponse, FoundLeftovers]:
     """The key as it is, and what earlier rotations of it left."""
-    records = [record for record in attempts.run(attempts.calls.list()) if record.is_active]
+    records = [record for record in (attempts.execute(attempts.calls.list())).value if record.is_active]
     for record in records:
         if record.id.lower() == key_id:
             return record, leftovers_of(record, records)
-    record = attempts.run(attempts.calls.get(key_id))
+    record = (attempts.execute(attempts.calls.get(key_id))).value
     why = "the list of active keys does not have it" if record.is_active else "it is inactive"
     left = [left.id for left in leftovers_of(record, records).certain]
     if left:
@@ -229,7 +230,7 @@ def _replace(
             old_id=old.id,
             new_id=new.id,
             outcome=Outcome.APPLIED,
-            undo=lambda: attempts.end(new.id),
+            undo=lambda: attempts.deactivate(new.id),
             next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
         ) from cause
     report, interrupted_by = attempts.undo(creation, new.id)

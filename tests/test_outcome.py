@@ -39,7 +39,7 @@ from api_keys_client import (
     UnexpectedResponseError,
 )
 from api_keys_client._calls import Answer, Call, Lost
-from api_keys_client._outcome import Again, Done, still_active, unconfirmed
+from api_keys_client._outcome import Again, Done, readback_failed, still_active
 
 
 @each_call
@@ -282,7 +282,7 @@ def test_which_outcome_is_worse(worst: Outcome, name: str, came: Answer | Lost, 
 
 def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
     failure = failed(READS["get"], answer(503, {"detail": "busy"}), attempt=3)
-    error = unconfirmed(failure, attempts=2)
+    error = readback_failed(failure, attempts=2)
     assert type(error) is ServerError
     assert error.outcome is Outcome.APPLIED
     assert "is deactivated" in str(error)

@@ -9,7 +9,7 @@ import pytest
 from judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
 
 from api_keys_client import ConfigurationError, Outcome, UnexpectedResponseError
-from api_keys_client._outcome import note, without_token
+from api_keys_client._outcome import note, token_failure
 
 
 def test_the_detail_is_bounded_printable_and_without_the_token() -> None:
@@ -128,11 +128,11 @@ def test_an_interruption_is_told_what_it_means() -> None:
 
 def test_a_token_that_is_gone_is_told_with_what_was_tried() -> None:
     call, gone = ALL["deactivate"], ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
-    error = without_token(call, gone, attempts=0, elapsed=0.0, worst=None)
+    error = token_failure(call, gone, attempts=0, elapsed=0.0, worst=None)
     assert (str(error), error.outcome, error.key_id) == ("Gone. Nothing was sent.", Outcome.NOT_SENT, KEY_ID)
-    error = without_token(call, gone, attempts=2, elapsed=1.5, worst=Outcome.UNKNOWN)
+    error = token_failure(call, gone, attempts=2, elapsed=1.5, worst=Outcome.UNKNOWN)
     assert (error.attempts, error.elapsed, error.outcome) == (2, 1.5, Outcome.UNKNOWN)
     assert str(error) == "deactivate: Gone. The key may be deactivated or still active. Correct the setting."
     gone = ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
-    error = without_token(READS["list"], gone, attempts=1, elapsed=0.5, worst=None)
+    error = token_failure(READS["list"], gone, attempts=1, elapsed=0.5, worst=None)
     assert error.args == ("list: Gone.",)
