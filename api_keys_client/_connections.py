@@ -36,11 +36,10 @@ _CHUNK_SIZE = re.compile(rb"(?P<size>[0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r?\n")
 class Attempt:
     """What one attempt needs to tell its connection, and to know of it."""
 
-    __slots__ = ("authorization", "closed", "connection", "fresh", "late", "sent", "until")
+    __slots__ = ("authorization", "closed", "connection", "late", "sent", "until")
 
-    def __init__(self, fresh: bool, closed: threading.Event, until: float) -> None:
+    def __init__(self, closed: threading.Event, until: float) -> None:
         self.authorization = ""
-        self.fresh = fresh
         self.closed = closed
         self.until = until
         self.sent = False
@@ -161,8 +160,7 @@ class _Watched(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        attempt = current.attempt
-        if attempt and attempt.fresh and time.monotonic() - self._idle_since > MAX_IDLE_SECONDS:
+        if time.monotonic() - self._idle_since > MAX_IDLE_SECONDS:
             return False
         if self._reader and self._reader.more_came:
             # It would be taken for the next answer.

@@ -113,7 +113,7 @@ class Transport:
             return _closed_before
         if os.getpid() != self._process:
             self._disown()
-        attempt = Attempt(not operation.replayable, self._closed, time.monotonic() + remaining)
+        attempt = Attempt(self._closed, time.monotonic() + remaining)
         # In no local: some tools look into what a dict in one holds, whatever its repr.
         attempt.authorization = settings.token.header()
         previous, current.attempt = current.attempt, attempt

@@ -61,7 +61,7 @@ def test_closed_at_the_moment_of_the_send(connect: Connect, operation: str) -> N
             assert server.connections == 2
 
 
-def test_a_create_takes_no_connection_that_was_idle_for_over_a_second(connect: Connect, driver: str) -> None:
+def test_no_call_takes_a_connection_that_was_idle_for_over_a_second(connect: Connect) -> None:
     with Server() as first, Server() as second, Server() as third:
         clients: list[ApiKeysClient] = [connect(server.url, token="token") for server in (first, second, third)]
         for client in clients:
@@ -74,5 +74,4 @@ def test_a_create_takes_no_connection_that_was_idle_for_over_a_second(connect: C
         clients[2].create()
         assert first.connections == 2
         assert third.connections == 1
-        # aiohttp has one time for all.
-        assert second.connections == (1 if driver == "sync" else 2)
+        assert second.connections == 2
