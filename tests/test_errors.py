@@ -37,6 +37,8 @@ def test_errors_come_back_whole(kind: type[ApiKeysError]) -> None:
 def test_what_single_errors_add_comes_back_too() -> None:
     assert pickle.loads(pickle.dumps(RateLimitedError("Slow.", retry_after=7.0))).retry_after == 7.0
     assert pickle.loads(pickle.dumps(OutcomeUnknownError("Lost.", reason="reset"))).reason == "reset"
+    assert pickle.loads(pickle.dumps(ApiConnectionError("Lost.", kind="dns"))).kind == "dns"
+    assert ApiConnectionError("Lost.").kind == "other"
 
 
 def test_a_rotation_error_comes_back_without_its_undo() -> None:

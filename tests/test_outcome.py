@@ -58,10 +58,12 @@ def test_not_sent_to_the_end_is_a_connection_error(call: Call[Any]) -> None:
     assert type(failed(call, NOT_SENT_LATE, attempt=3)) is ApiTimeoutError
 
 
+@pytest.mark.parametrize("came", [CERTIFICATE, CERTIFICATE._replace(kind="tls_refused")])
 @each_call
-def test_a_certificate_that_does_not_verify_stops(call: Call[Any]) -> None:
-    error = failed(call, CERTIFICATE)
+def test_a_certificate_that_does_not_verify_stops(call: Call[Any], came: Lost) -> None:
+    error = failed(call, came)
     assert type(error) is ApiConnectionError
+    assert error.kind == came.kind
     assert not error.retryable
     assert "does not verify" in str(error)
     assert "ssl_context=" in error.next_step
@@ -130,6 +132,7 @@ def test_a_redirection_may_be_the_answer_to_what_was_done(call: Call[Any], statu
     error = failed(call, answer(status, {"detail": "see the key"}))
     assert isinstance(error, OutcomeUnknownError if call.operation.name == "create" else UnexpectedResponseError)
     assert error.outcome == (Outcome.UNKNOWN if call.operation.changes else None)
+    assert (error.status, error.detail) == (status, "see the key")
     assert not error.retryable
 
 

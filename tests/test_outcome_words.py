@@ -8,8 +8,8 @@ import sys
 import pytest
 from judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
 
-from api_keys_client import ConfigurationError, Outcome, UnexpectedResponseError
-from api_keys_client._outcome import note, token_failure
+from api_keys_client import ConfigurationError, Outcome, OutcomeUnknownError, UnexpectedResponseError
+from api_keys_client._outcome import never_ended, note, other_key_answered, token_failure
 
 
 def test_the_detail_is_bounded_printable_and_without_the_token() -> None:
@@ -136,3 +136,19 @@ def test_a_token_that_is_gone_is_told_with_what_was_tried() -> None:
     gone = ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
     error = token_failure(READS["list"], gone, attempts=1, elapsed=0.5, worst=None)
     assert error.args == ("list: Gone.",)
+
+
+def test_a_key_that_nothing_could_end_any_more_is_told() -> None:
+    error = never_ended(KEY_ID)
+    told = f"Key {KEY_ID} may still be active: its program or event loop ended before it could be deactivated."
+    assert (error.args, error.key_id, error.outcome) == ((told,), KEY_ID, Outcome.UNKNOWN)
+    assert error.next_step == "Deactivate it."
+
+
+def test_the_record_of_another_key_is_told() -> None:
+    error = other_key_answered(KEY_ID, attempts=2)
+    assert isinstance(error, OutcomeUnknownError)
+    reason = f"the server answered with key {KEY_ID}, which is not known to be the one that was to be created"
+    assert error.reason == reason
+    assert error.args == (f"create: {reason}. A key may have been created; its secret is lost.",)
+    assert (error.status, error.attempts, error.outcome, error.key_id) == (200, 2, Outcome.UNKNOWN, None)

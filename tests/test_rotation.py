@@ -8,13 +8,16 @@ import pytest
 from hypothesis import assume, example, given, strategies
 from rotations import properties
 
-from api_keys_client import ApiKeyResponse
+from api_keys_client import ApiKeyResponse, InvalidRequestError
 from api_keys_client.rotation import (
     CleanupReport,
+    Creation,
     Mark,
     has_nonce,
     leftovers_of,
     mark_of,
+    own_description,
+    refuse_mark,
     replacement_mark,
     temporary_mark,
     unmarked,
@@ -176,3 +179,32 @@ def test_an_undo_says_only_what_it_saw() -> None:
     report.still_active += ["three", "four"]
     assert str(report) == "Key three, four was made and could not be deactivated for certain."
     assert NONCE in report.next_step
+
+
+def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_one() -> None:
+    creation = Creation(NONCE, 1, old_id=FIRST)
+    assert creation.is_of(replacing(SECOND, FIRST))
+    assert not creation.is_of(replacing(FIRST.upper(), FIRST))
+    assert not creation.is_of(record(SECOND, replacement_mark("ci", FIRST, "ba9876543210")))
+    assert not creation.is_of(record(SECOND, "ci"))
+    assert not creation.is_of(record(SECOND))
+    assert Creation(NONCE, 1).is_of(replacing(FIRST, SECOND))
+
+
+@pytest.mark.parametrize("description", MARKS)
+def test_a_description_of_the_callers_own_cannot_end_in_a_mark(description: str) -> None:
+    for refuse in (own_description, refuse_mark):
+        with pytest.raises(InvalidRequestError, match="leave the mark out"):
+            refuse(description)
+
+
+@pytest.mark.parametrize("description", [None, "", "ci", "ci (old)", *LOOK_ALIKES])
+def test_any_other_description_is_the_callers_own(description: str | None) -> None:
+    refuse_mark(description)
+    assert own_description(description) == description
+
+
+def test_what_is_no_description_is_refused_as_such() -> None:
+    refuse_mark(7)
+    with pytest.raises(InvalidRequestError, match="not int"):
+        own_description(7)
