@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
@@ -70,7 +71,8 @@ def _begin(do: Callable[[], None]) -> bool:
     # While modules are taken apart a new thread never runs, and waiting for it would never end.
     if not sys.is_finalizing():
         try:
-            threading.Thread(target=copy_context().run, args=(do,), name="api-keys-clean-up").start()
+            # Not a Thread, whose start is many steps, between which an interruption breaks the thread that it started.
+            start_new_thread(copy_context().run, (do,))
         except RuntimeError:
             pass
         else:
