@@ -11,17 +11,34 @@ import os
 import re
 import stat
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 from pydantic import SecretStr
 
 from api_keys_client._arguments import refused
 from api_keys_client._calls import CreatedKey
 from api_keys_client.errors import NotStored, strip_traceback
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_now(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock_now(handle: int) -> None:
+        # Not lockf, whose locks do not keep the threads of a process apart.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
 
 __all__ = ["CommandFailed", "command", "env_file", "file"]
 
@@ -32,7 +49,14 @@ STDERR_MOST = 2_000
 _ARGV = "A command is a list of strings without NUL or lone surrogates: the program, then its arguments."
 _DAY = 86_400.0
 
+LOCK_SECONDS = 30.0
+"""How long a store waits for others that write to the same file."""
+
 _LOCK_ENDING = ".api-keys-lock"
+_WAIT_FIRST = 0.001
+_WAIT_MOST = 0.1
+# How often a file is read and written anew because another program changed it meanwhile.
+_UPDATES_MOST = 5
 
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
 _LINE = re.compile(
@@ -61,6 +85,7 @@ def file(path: str | os.PathLike[str]) -> Store:
     """Writes the secret, and nothing else, to a file that only its owner can read.
 
     Written beside it, flushed to the disk and renamed: whoever reads sees the old secret or the new one whole.
+    Of several that write to one file at once, each whole, the last one stays.
 
     Raises:
         InvalidRequestError: the path is none, too long, a symlink or no regular file, or others can write to its
@@ -73,7 +98,9 @@ def file(path: str | os.PathLike[str]) -> Store:
 def env_file(path: str | os.PathLike[str], name: str) -> Store:
     """Writes the secret to one variable of a dotenv file, and keeps the rest of it byte for byte.
 
-    The file is replaced like that of `file`, and is then readable by its owner only.
+    The file is replaced like that of `file`, and is then readable by its owner only. Several variables of one file
+    can be written at once, by threads or processes: each waits for the others. If another program changes the file
+    meanwhile, it is read again.
 
     Raises:
         InvalidRequestError: the name is none, or the path is none, too long, a symlink or no regular file, or
@@ -82,7 +109,7 @@ def env_file(path: str | os.PathLike[str], name: str) -> Store:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise refused("The name of a variable has letters, digits and underscores, and does not begin with a digit.")
     target = _checked(path)
-    return lambda new: _replace(target, lambda: _with_variable(_text_of(target), name, new.key))
+    return lambda new: _update(target, lambda: _with_variable(_text_of(target), name, new.key))
 
 
 def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
@@ -177,10 +204,19 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
-    """Puts the content in place; raises NotStored for all that fails before the rename."""
+def _not_stored(place: Path, problem: str) -> NotStored:
+    return NotStored(_printable(f"{place}: {problem}"))
+
+
+def _write(target: Path, content: Callable[[], SecretStr], put: Callable[[str], bool]) -> bool:
+    """Writes the content to a file beside the target, and returns whether `put` moved it there.
+
+    Raises:
+        NotStored: something failed before that.
+    """
     problem = _problem(target)
     beside: str | None = None
+    is_put = False
     try:
         if problem is None:
             handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -191,24 +227,166 @@ def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
                 opened.write(content().get_secret_value().encode("utf-8", "surrogateescape"))
                 opened.flush()
                 os.fsync(handle)
-            os.replace(beside, target)
-            beside = None
+            is_put = put(beside)
     except OSError as error:
         problem = _reason(error)
     except NotStored as error:
         problem = str(error)
     finally:
         if beside is not None:
-            # An interrupt may have come right after the rename.
+            # After a rename there is nothing of that name.
             Path(beside).unlink(missing_ok=True)
     if problem is not None:
-        raise NotStored(_printable(f"{target}: {problem}"))
-    if os.name == "posix":
+        raise _not_stored(target, problem)
+    if is_put and os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+    return is_put
+
+
+def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
+    """Puts the content in place of whatever is there; raises NotStored for all that fails before the rename."""
+
+    def put(beside: str) -> bool:
+        os.replace(beside, target)
+        return True
+
+    _write(target, content, put)
+
+
+def _update(target: Path, content: Callable[[], SecretStr]) -> None:
+    """Puts the content in place of what it was made from, and never over what came there meanwhile.
+
+    Raises:
+        NotStored: nothing was written.
+    """
+    problem = _problem(target)
+    if problem is not None:
+        raise _not_stored(target, problem)
+    lock = target.with_name(f".{target.name}{_LOCK_ENDING}")
+    with _locked(lock) as opened:
+        try:
+            for _ in range(_UPDATES_MOST):
+                before = _version(target)
+                if _write(target, content, partial(_put_if_unchanged, target, before)):
+                    return
+        finally:
+            # By whoever holds it, and only the file that is locked: so nobody else's lock is deleted.
+            with suppress(OSError):
+                if _is_at(opened, lock):
+                    os.unlink(lock)
+    raise _not_stored(target, f"another program changed it {_UPDATES_MOST} times while it was to be written")
+
+
+class _Version(NamedTuple):
+    """What changes when a file is replaced or written to."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def _version(target: Path) -> _Version | None:
+    """None where there is no file."""
+    try:
+        found = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _not_stored(target, _reason(error)) from None
+    return _Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _put_if_unchanged(target: Path, before: _Version | None, beside: str) -> bool:
+    """Gives the file beside the target its name, if what has that name is as it was before; returns whether it did."""
+    if _version(target) != before:
+        return False
+    if before is not None:
+        os.replace(beside, target)
+        return True
+    try:
+        # Unlike a rename, a link never takes the place of a file.
+        os.link(beside, target)
+    except FileExistsError:
+        return False
+    except OSError:
+        return _put_without_link(beside, target)
+    return True
+
+
+def _put_without_link(beside: str, target: Path) -> bool:
+    """Does the same on a filesystem without hard links: an empty file of ours takes the name first."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    try:
+        os.replace(beside, target)
+    except BaseException:
+        # Unless an interrupt came right after the rename.
+        with suppress(OSError):
+            if os.lstat(target).st_size == 0:
+                os.unlink(target)
+        raise
+    return True
+
+
+def _locked(lock: Path) -> IO[bytes]:
+    """Opens the lock file, and locks it against other threads and processes until it is closed.
+
+    The lock is on a file beside the target, because the target itself is replaced.
+
+    Raises:
+        NotStored: there can be no such file, or somebody else held the lock for LOCK_SECONDS.
+    """
+    until = time.monotonic() + LOCK_SECONDS
+    wait = _WAIT_FIRST
+    while True:
+        try:
+            opened = open(lock, "r+b", buffering=0, opener=_open_lock)  # noqa: SIM115  # the caller closes it
+            try:
+                # Who held the lock before may have deleted the file meanwhile: then another one counts.
+                if _lock(opened) and _is_at(opened, lock):
+                    return opened
+            except BaseException:
+                opened.close()
+                raise
+        except OSError as error:
+            raise _not_stored(lock, f"it cannot be locked: {_reason(error)}") from None
+        opened.close()
+        if time.monotonic() > until:
+            raise _not_stored(lock, f"somebody else has held this lock for {LOCK_SECONDS:g} seconds")
+        # The system's own wait for a lock has no limit.
+        time.sleep(wait)
+        wait = min(2 * wait, _WAIT_MOST)
+
+
+def _open_lock(path: str, _: int) -> int:
+    # A symlink is not followed, and a FIFO not waited for.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, os.O_CREAT | os.O_RDWR | flags, 0o600)
+
+
+def _lock(opened: IO[bytes]) -> bool:
+    """Locks the file if nobody else has; returns whether it did."""
+    try:
+        _lock_now(opened.fileno())
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _is_at(opened: IO[bytes], path: Path) -> bool:
+    """Returns whether the open file is still the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _text_of(target: Path) -> SecretStr:

@@ -78,6 +78,23 @@ def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Pat
     assert engine.accepts(second.removeprefix("ENGINE_KEY="))
 
 
+def test_two_variables_of_a_dotenv_file_are_rotated_at_once(engine: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    olds = [made(engine, name) for name in ("A", "B")]
+    creations = Held(engine, "create", times=2)
+    with (
+        begun(engine, "rotate", olds[0], "--to-env-file", file, "A") as first,
+        begun(engine, "rotate", olds[1], "--to-env-file", file, "B") as second,
+    ):
+        creations.wait()
+        creations.let_go()
+        assert [ended(first).code, ended(second).code] == [0, 0]
+    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert {*lines} == {"A", "B"}
+    assert all(map(engine.accepts, lines.values()))
+    assert len(active(engine)) == 2
+
+
 # Writes down all that a child of ours can see.
 SPY = """
 import json, os, pathlib, sys
