@@ -119,13 +119,7 @@ def _new_file(output: str) -> Callable[[CreatedKey], None]:
     # Late, as all that --help does not need.
     from api_keys_client import stores
 
-    store = stores.file(output)
-    if Path(output).exists() and Path(output).stat().st_size:
-        raise Stop(
-            f"{output} is there already, and its content would be lost. Nothing was sent.",
-            "Name a new file, or use `rotate ID --to-file FILE` to replace a key and its file.",
-        )
-    return store
+    return stores.file(output, overwrite=False)
 
 
 def _undo(client: ApiKeysClient, created: CreatedKey, output: str | None, failure: BaseException) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -58,8 +59,12 @@ def rotate(
     store, place = _target(words, to_file, to_env_file, to_command=to_command)
     if to_file is None and overwrite:
         raise Stop("--overwrite is for --to-file. Nothing was sent.")
-    if to_file is not None and not overwrite:
-        _spare(to_file, key_id)
+    if to_file is not None and not overwrite and _is_new(to_file, key_id):
+        # Late, as all that --help does not need.
+        from api_keys_client import stores
+
+        # Nor is what comes there meanwhile lost.
+        store = stores.file(to_file, overwrite=False)
     storing = _Storing(store)
     with session.client() as client:
         try:
@@ -143,21 +148,26 @@ def _target(
     return stores.command(list(words)), words[0]
 
 
-def _spare(file: str, key_id: str) -> None:
-    """Refuses a file whose content may be needed: all but the secret of the key that is replaced."""
+def _is_new(file: str, key_id: str) -> bool:
+    """Returns whether a file is empty or not there; else it holds the secret of the key that is replaced.
+
+    Raises:
+        Stop: it holds anything else, which may be needed.
+    """
     # Late, as above.
     from pydantic import SecretStr
 
     try:
         with open(file, "rb") as opened:
+            is_empty = os.fstat(opened.fileno()).st_size == 0
             found = SecretStr(opened.read(SECRET_MOST).decode("utf-8", "replace").strip())
     except FileNotFoundError:
-        return
+        return True
     except OSError as error:
         raise Stop(f"{file} cannot be read, so nothing was sent: {error.strerror}.", _NOT_SPARED) from None
     owner = api_keys_client.key_id_from_secret(found)
     if not found or owner == key_id.lower():
-        return
+        return is_empty
     if owner is None:
         raise Stop(
             f"{file} holds something else than the secret of the key to be replaced. Nothing was sent.", _NOT_SPARED

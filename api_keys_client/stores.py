@@ -55,6 +55,7 @@ LOCK_SECONDS = 30.0
 _LOCK_ENDING = ".api-keys-lock"
 _WAIT_FIRST = 0.001
 _WAIT_MOST = 0.1
+_FULL = "it is there already, and is not empty"
 # How often a file is read and written anew because another program changed it meanwhile.
 _UPDATES_MOST = 5
 
@@ -81,18 +82,27 @@ class CommandFailed(Exception):
     """The command of `stores.command` ended otherwise than with 0; whether it wrote anything isn't known."""
 
 
-def file(path: str | os.PathLike[str]) -> Store:
+def file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Store:
     """Writes the secret, and nothing else, to a file that only its owner can read.
 
     Written beside it, flushed to the disk and renamed: whoever reads sees the old secret or the new one whole.
     Of several that write to one file at once, each whole, the last one stays.
 
+    Args:
+        overwrite: False takes only a file that is new or empty, both when the store is made and when it writes.
+
     Raises:
         InvalidRequestError: the path is none, too long, a symlink or no regular file, or others can write to its
-            folder.
+            folder; or overwrite is False and the file is not empty.
     """
     target = _checked(path)
-    return lambda new: _replace(target, lambda: new.key)
+    if not isinstance(overwrite, bool):
+        raise refused("overwrite= is True or False.")
+    if overwrite:
+        return lambda new: _replace(target, lambda: new.key)
+    if _is_full(_version(target)):
+        raise refused(_printable(f"A secret cannot be kept at {target}: {_FULL}."))
+    return lambda new: _update(target, lambda: new.key, only_new=True)
 
 
 def env_file(path: str | os.PathLike[str], name: str) -> Store:
@@ -257,7 +267,7 @@ def _replace(target: Path, content: Callable[[], SecretStr]) -> None:
     _write(target, content, put)
 
 
-def _update(target: Path, content: Callable[[], SecretStr]) -> None:
+def _update(target: Path, content: Callable[[], SecretStr], *, only_new: bool = False) -> None:
     """Puts the content in place of what it was made from, and never over what came there meanwhile.
 
     Raises:
@@ -271,6 +281,8 @@ def _update(target: Path, content: Callable[[], SecretStr]) -> None:
         try:
             for _ in range(_UPDATES_MOST):
                 before = _version(target)
+                if only_new and _is_full(before):
+                    raise _not_stored(target, _FULL)
                 if _write(target, content, partial(_put_if_unchanged, target, before)):
                     return
         finally:
@@ -300,6 +312,10 @@ def _version(target: Path) -> _Version | None:
     except OSError as error:
         raise _not_stored(target, _reason(error)) from None
     return _Version(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _is_full(found: _Version | None) -> bool:
+    return found is not None and found.size > 0
 
 
 def _put_if_unchanged(target: Path, before: _Version | None, beside: str) -> bool:

@@ -101,6 +101,38 @@ def test_an_empty_file_of_one_s_own_is_taken_and_closed_to_others(engine: Sandbo
     assert mode_of(file) == 0o600
 
 
+@pytest.mark.parametrize("made_by_mktemp", [False, True])
+def test_of_two_creations_for_one_file_one_fails_and_ends_its_key(
+    engine: Sandbox, tmp_path: Path, made_by_mktemp: bool
+) -> None:
+    file = tmp_path / "secret"
+    if made_by_mktemp:
+        file.touch()
+    creations = Held(engine, "create", times=2)
+    with begun(engine, "create", "--output", file) as first, begun(engine, "create", "--output", file) as second:
+        creations.wait()
+        creations.let_go()
+        runs = sorted([ended(first), ended(second)])
+    assert [run.code for run in runs] == [0, 1]
+    check_refused(runs[1], 1, "it is there already", "key was deactivated")
+    assert len(active(engine)) == 1
+    assert engine.accepts(file.read_text())
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_a_file_that_comes_there_meanwhile_is_kept(engine: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    creation = Held(engine, "create")
+    with begun(engine, "create", "--output", file) as child:
+        creation.wait()
+        file.write_text("another secret")
+        creation.let_go()
+        run = ended(child)
+    check_refused(run, 1, "it is there already", "key was deactivated")
+    assert file.read_text() == "another secret"
+    assert active(engine) == []
+
+
 def run_with_folder_opened_meanwhile(engine: Sandbox, folder: Path) -> Ran:
     """A creation that finds, once the key is made, that others can write to the folder."""
     folder.mkdir()

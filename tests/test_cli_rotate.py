@@ -78,6 +78,22 @@ def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Pat
     assert engine.accepts(second.removeprefix("ENGINE_KEY="))
 
 
+@pytest.mark.parametrize("content", [None, ""])
+def test_rotate_keeps_a_file_that_comes_there_meanwhile(engine: Sandbox, tmp_path: Path, content: str | None) -> None:
+    old, file = made(engine, "job"), tmp_path / "secret"
+    if content is not None:
+        file.write_text(content)
+    creation = Held(engine, "create")
+    with begun(engine, "rotate", old, "--to-file", file) as child:
+        creation.wait()
+        file.write_text("another secret")
+        creation.let_go()
+        run = ended(child)
+    check_refused(run, 1, "storing failed", "it is there already")
+    assert file.read_text() == "another secret"
+    assert active(engine) == [old]
+
+
 def test_two_variables_of_a_dotenv_file_are_rotated_at_once(engine: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     olds = [made(engine, name) for name in ("A", "B")]

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dotenv import dotenv_values
@@ -17,7 +18,7 @@ from interrupts import press_here
 from rotations import caught
 from storing import KEY_ID, NEW, created, not_stored
 
-from api_keys_client import stores
+from api_keys_client import InvalidRequestError, NotStored, stores
 
 if sys.platform == "win32":
     pytest.skip("modes, links and signals are POSIX's", allow_module_level=True)
@@ -114,6 +115,63 @@ for number in range(10):
             thread.join()
         assert target.read_text() in secrets
         assert [*tmp_path.iterdir()] == [target]
+
+
+class TestNewFile:
+    def test_it_takes_what_is_new_or_empty(self, tmp_path: Path) -> None:
+        new, empty = tmp_path / "new", tmp_path / "empty"
+        empty.touch(0o644)
+        for target in (new, empty):
+            store = stores.file(target, overwrite=False)
+            store(created())
+            assert target.read_text() == NEW
+            assert stat.S_IMODE(target.stat().st_mode) == 0o600
+            assert "it is there already, and is not empty" in not_stored(store)
+            with pytest.raises(InvalidRequestError, match="it is there already, and is not empty"):
+                stores.file(target, overwrite=False)
+        assert {*tmp_path.iterdir()} == {new, empty}
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_of_several_at_once_one_is_written_and_the_others_say_so(self, tmp_path: Path, exists: bool) -> None:
+        target = tmp_path / "engine"
+        if exists:
+            target.touch()
+        secrets = [str(number) * 1000 for number in range(8)]
+        written: list[str] = []
+        ready = threading.Barrier(len(secrets))
+
+        def write(secret: str) -> None:
+            store = stores.file(target, overwrite=False)
+            ready.wait()
+            error = caught(lambda: store(created(secret)))
+            assert error is None or type(error) is NotStored
+            if error is None:
+                written.append(secret)
+
+        threads = [threading.Thread(target=write, args=[secret]) for secret in secrets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [target.read_text()] == written
+        assert [*tmp_path.iterdir()] == [target]
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_what_appears_right_before_it_has_the_name_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
+    ) -> None:
+        target = tmp_path / "engine"
+        if exists:
+            target.touch()
+        before_each_rename(monkeypatch, lambda: appends(target))
+        assert "it is there already" in not_stored(stores.file(target, overwrite=False))
+        assert target.read_text() == "ADDED=2\n"
+        assert [*tmp_path.iterdir()] == [target]
+
+    @pytest.mark.parametrize("overwrite", [None, 0, "no"])
+    def test_what_is_neither_yes_nor_no_is_refused(self, tmp_path: Path, overwrite: Any) -> None:
+        with pytest.raises(InvalidRequestError, match="overwrite="):
+            stores.file(tmp_path / "engine", overwrite=overwrite)
 
 
 def appends(path: Path) -> None:
