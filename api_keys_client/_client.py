@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NoReturn
-
-from typing_extensions import Self
+from typing import NoReturn, Self
 
 from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
 from api_keys_client._attempts import Attempts

@@ -8,9 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import NoReturn
-
-from typing_extensions import Self
+from typing import NoReturn, Self
 
 from api_keys_client._arguments import UNSET, Description, Roles, canonical_id, refused
 from api_keys_client._attempts_async import Attempts

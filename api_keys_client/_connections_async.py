@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -54,8 +53,7 @@ class Attempt:
         self.refusal: Answer | None = None
         self._task = task = _current_task()
         _by_task[task] = self
-        if sys.version_info >= (3, 11):
-            self._cancellations = task.cancelling()
+        self._cancellations = task.cancelling()
 
     def forget(self) -> None:
         """It is over."""
@@ -69,9 +67,7 @@ class Attempt:
 
     def was_ended(self) -> bool:
         """Whether `end` is all that cancelled the task. To be asked once, when the attempt ended in an exception."""
-        if sys.version_info >= (3, 11):
-            return self.ended and self._task.uncancel() <= self._cancellations
-        return self.ended
+        return self.ended and self._task.uncancel() <= self._cancellations
 
 
 # aiohttp makes the request deep inside its own call, in the same task: this is how the two meet. A context variable

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import quote
 
@@ -130,7 +130,7 @@ class Answers:
         return record
 
     def _moment(self, seconds: float) -> str:
-        return datetime.fromtimestamp(seconds, None if self._as_engine else timezone.utc).isoformat()
+        return datetime.fromtimestamp(seconds, None if self._as_engine else UTC).isoformat()
 
     def _admit(self, token: str) -> None:
         if not hmac.compare_digest(token.encode(), self._token.encode()):

@@ -23,7 +23,7 @@ All of them pickle, so that a process pool hands them back whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal, TypeAlias, TypeVar
 
 __all__ = [
@@ -64,7 +64,7 @@ FailureKind: TypeAlias = Literal[
 ]
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """What a failed call that changes something did to the caller's keys."""
 
     NOT_SENT = "not_sent"
@@ -75,8 +75,6 @@ class Outcome(str, Enum):
     """The server did it, although the call failed afterwards."""
     UNKNOWN = "unknown"
     """It may have been done or not."""
-
-    __str__ = str.__str__
 
 
 class ApiKeysError(Exception):

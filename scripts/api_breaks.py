@@ -23,7 +23,10 @@ PACKAGES = ("_generated", "api_keys_client")
 
 BASE = "3e837c06574514a88b4e849060c732fbcce0b867"
 # Breaks since then that are meant, as this script prints them, each with the reason. A release empties it.
-ACCEPTED: dict[str, str] = {}
+ACCEPTED = {
+    "Outcome: Base class was removed: [str, enum.Enum] -> [enum.StrEnum]": "StrEnum has both as its bases",
+    "Outcome.__str__: Public object was removed": "StrEnum has the same one",
+}
 
 # CONTRIBUTING.md says what is covered: these modules beside the packages themselves ...
 COVERED = {f"api_keys_client.{name}" for name in ("errors", "pytest_plugin", "sandbox", "stores")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, TypeAlias, cast
@@ -25,12 +24,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has what it starts in the background ignore Ctrl-C, and with it the programs of the tests.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if sys.version_info < (3, 11):
-        # Of a TLS connection that breaks, asyncio closes the socket there but leaves its own transport marked as open.
-        forgotten = (
-            "ignore:Exception ignored in. <function _SSLProtocolTransport:pytest.PytestUnraisableExceptionWarning"
-        )
-        config.addinivalue_line("filterwarnings", forgotten)
 
 
 def requests(sandbox: Sandbox) -> list[str | None]:

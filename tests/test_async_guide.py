@@ -156,7 +156,7 @@ def test_a_cancelled_creation(engine: Sandbox, environment: dict[str, str]) -> N
         async with AsyncApiKeysClient() as client:
             assert engine.accepts(await names["create_within"](client, 5))
             engine.queue(Fault.hold(threading.Event(), release, committed=True), operation="create")
-            with pytest.raises(asyncio.TimeoutError):
+            with pytest.raises(TimeoutError):
                 await names["create_within"](client, 1)
 
     run(main())

@@ -118,7 +118,7 @@ def test_waiting_for_a_connection_is_not_waiting_for_the_answer() -> None:
                 await client.with_options(deadline=0.2).list()
             hurried = client.with_options(timeout=(5, 0.5))
             waiting = [asyncio.ensure_future(hurried.list()) for _ in range(2)]
-            with pytest.raises(asyncio.TimeoutError):
+            with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(waiting[0]), 0.7)
             release.set()
             await soon(asyncio.gather(*holding))

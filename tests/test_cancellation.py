@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
@@ -163,7 +162,6 @@ def test_a_create_that_is_cancelled_may_have_made_a_key(engine: Sandbox) -> None
     assert [key.is_active for key in engine.keys()] == [False]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task there does not count who cancelled it")
 @pytest.mark.parametrize("first", ["cancel", "close"])
 def test_a_cancellation_is_not_lost_when_the_client_is_closed_at_the_same_time(engine: Sandbox, first: str) -> None:
     arrived, release = threading.Event(), threading.Event()

@@ -68,7 +68,7 @@ def test_a_temporary_key_ends_when_time_is_up_inside_and_outside(engine: Sandbox
 
     async def main() -> None:
         async with AsyncApiKeysClient(engine.url, token=engine.token) as client:
-            with pytest.raises(asyncio.TimeoutError):
+            with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.wait_for(block(client), 0.5), 0.5)
 
     run(main())

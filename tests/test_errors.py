@@ -89,7 +89,10 @@ def test_every_error_has_a_next_step() -> None:
 
 
 def test_an_outcome_reads_as_its_value() -> None:
-    assert f"{Outcome.NOT_SENT}" == str(Outcome.NOT_SENT) == "not_sent"
+    text: str = Outcome.NOT_SENT
+    assert f"{text}" == str(text) == Outcome.NOT_SENT.value == text == "not_sent"
+    assert f"{Outcome.NOT_SENT:>10}|{Outcome.NOT_SENT!r}" == "  not_sent|<Outcome.NOT_SENT: 'not_sent'>"
+    assert all(pickle.loads(pickle.dumps(Outcome.NOT_SENT, protocol)) is Outcome.NOT_SENT for protocol in range(6))
     assert [str(outcome) for outcome in Outcome] == ["not_sent", "rejected", "applied", "unknown"]
 
 

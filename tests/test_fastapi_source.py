@@ -6,7 +6,7 @@ import importlib
 import json
 import uuid
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 PROJECT = Path(__file__).parents[1]
 
 
-class APIKeysRolesEnum(str, Enum):
+class APIKeysRolesEnum(StrEnum):
     DEFAULT_RULE_ADMIN = "DEFAULT-RULE-ADMIN"
     TASK_ADMIN = "TASK-ADMIN"
     VALIDATION_USER = "VALIDATION-USER"

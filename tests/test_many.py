@@ -102,8 +102,6 @@ asyncio.run(main())
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_begins_no_more_and_tells_what_is_done(engine: Sandbox, driver: str, times: int) -> None:
     """Once, those in flight are waited for and told of. Twice they are not; threads are waited for all the same."""
-    if sys.version_info < (3, 11) and (driver, times) == ("async", 2):
-        pytest.skip("before Python 3.11, asyncio ends at the first one")
     with ApiKeysClient(engine.url, token=engine.token) as client:
         ids = [client.create().id for _ in range(30)]
     release = threading.Event()
@@ -112,8 +110,7 @@ def test_ctrl_c_begins_no_more_and_tells_what_is_done(engine: Sandbox, driver: s
     for event in arrived:
         engine.queue(Fault.hold(event, release, committed=True), operation="deactivate")
     program = [sys.executable, "-X", "dev", "-c", PROGRAMS[driver], engine.url, engine.token, *ids]
-    # Before 3.11, asyncio cancels every task at the first one.
-    hurried = times == 2 or (driver == "async" and sys.version_info < (3, 11))
+    hurried = times == 2
     leaves = hurried and driver == "async"
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout

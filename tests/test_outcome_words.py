@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 
 import pytest
 from judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
@@ -119,7 +118,6 @@ def test_a_place_is_told_where_it_could_not_be_reached() -> None:
     assert place not in str(failed(READS["list"], BROKEN, attempt=3))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
 def test_an_interruption_is_told_what_it_means() -> None:
     interruption = KeyboardInterrupt()
     note(interruption, 7)

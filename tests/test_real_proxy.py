@@ -122,8 +122,6 @@ def secure_proxy(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA
 def test_a_key_lives_its_life_through_a_proxy(
     connect: Connect, driver: str, targets: Targets, proxy: str, secure_proxy: str, scheme: str, way: str
 ) -> None:
-    if driver == "async" and sys.version_info < (3, 11) and (scheme, way) == ("https", "https"):
-        pytest.skip("asyncio has TLS inside TLS from Python 3.11 on")
     place = proxy if way == "http" else secure_proxy
     client = targets.client(connect, scheme, proxy=f"{way}://{AUTH}@{place}")
     created = client.create("ci")

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from api_keys_client.sandbox import Sandbox
 
 PROJECT = Path(__file__).parent.parent
@@ -42,9 +40,6 @@ def what_the_contract_leaves_out() -> dict[str, Any]:
     return document
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="the last Schemathesis for Python 3.10 takes valid ids for broken ones"
-)
 def test_the_sandbox_keeps_the_contract(tmp_path: Path) -> None:
     specification = tmp_path / "openapi.json"
     specification.write_text(json.dumps(what_the_contract_leaves_out()))

@@ -192,11 +192,11 @@ class TestLowest:
         assert (checkout.root / ".venv-lowest" / "installed-test").exists()
 
     def test_begins_with_the_oldest_python(self, checkout: Checkout) -> None:
-        for name in ("python3", "python3.10", "python3.12"):
+        for name in ("python3", "python3.11", "python3.12"):
             program = f'#!/bin/sh\necho {name} >>"$RECORD"\nexit 1\n'
             write_program(checkout.tools / name, program)
         assert checkout.run("scripts/test", "--lowest").returncode != 0
-        assert checkout.told() == ["python3.10", "python3.12", "python3"]
+        assert checkout.told() == ["python3.11", "python3.12", "python3"]
 
     def test_pins_every_dependency_and_extra(self) -> None:
         declared = re.findall(
@@ -256,7 +256,7 @@ def test_without_a_python_that_is_new_enough_it_says_so(checkout: Checkout) -> N
     finished = checkout.run("scripts/demo")
     assert finished.returncode != 0
     assert len(finished.stderr.splitlines()) == 1
-    assert finished.stderr.startswith("demo: no Python 3.10 or newer found")
+    assert finished.stderr.startswith("demo: no Python 3.11 or newer found")
 
 
 def test_without_venv_it_says_what_to_install(checkout: Checkout) -> None:

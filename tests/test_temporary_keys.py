@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import sys
 from typing import Any
 
 import pytest
@@ -45,7 +44,6 @@ def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -
     assert [key.is_active for key in engine.keys()] == [False]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
 def test_ctrl_c_in_the_creation_of_a_temporary_key_says_what_was_seen(engine: Sandbox) -> None:
     def act(exchange: Exchange) -> Any:
         exchange.answer()

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
@@ -81,7 +81,7 @@ def test_a_wrong_host_name(connect: Connect, operation: str, authority: trustme.
 
 @each_operation
 def test_an_expired_certificate(connect: Connect, operation: str, authority: trustme.CA) -> None:
-    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
     with Server(tls=presenting(authority, not_after=yesterday)) as server:
         error = failure(connect(server.url, token="token", ssl_context=trusting(authority)), operation)
     check_distrusted(error, operation, server, "certificate has expired")

@@ -7,9 +7,9 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import assert_type
 
 from pydantic import SecretStr
-from typing_extensions import assert_type
 
 from _generated import APIKeysApi
 from api_keys_client import (
