@@ -18,7 +18,7 @@ if sys.platform == "win32":
 
 PROJECT = Path(__file__).parents[1]
 PYPROJECT = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
-TOOLS = ("cat", "cmp", "cp", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sh")
+TOOLS = ("cat", "cmp", "cp", "dirname", "env", "git", "ln", "mkdir", "mktemp", "rm", "sh")
 
 RECORDING_PYTHON = """#!/bin/sh
 echo "$* ($#)" >>"$RECORD"
@@ -44,7 +44,7 @@ class Checkout:
         shutil.copytree(PROJECT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(PROJECT / ".ci", self.root / ".ci")
         shutil.copy(PROJECT / "pyproject.toml", self.root)
-        (self.root / ".git").touch()
+        subprocess.run(["git", "init", "--quiet", self.root], check=True)
         for tool in TOOLS:
             found = shutil.which(tool)
             assert found
@@ -128,12 +128,26 @@ def test_every_check_runs_once_and_the_tests_last(checkout: Checkout, command: s
 
 
 def test_without_git_it_says_that_the_public_api_is_not_compared(checkout: Checkout) -> None:
-    (checkout.root / ".git").unlink()
+    shutil.rmtree(checkout.root / ".git")
     checkout.set_up("dev", RECORDING_PYTHON)
     finished = checkout.run("scripts/test")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert kinds(checkout.told()) == [step for step in STEPS if "api_breaks" not in step] + TESTS
-    assert "Public API: not compared, because there is no git history here" in finished.stdout.splitlines()
+    assert (
+        "Public API: not compared, because the git history is not here: git fetch --unshallow --tags"
+        in finished.stdout.splitlines()
+    )
+
+
+def test_the_quick_checks_are_the_first_and_some_tests(checkout: Checkout) -> None:
+    checkout.set_up("dev", RECORDING_PYTHON)
+    finished = checkout.run("scripts/test", "--quick")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    *told, last = checkout.told()
+    assert kinds(told) == [*STEPS[:4], "scripts/unasync.py --check"]
+    assert last.startswith(f"{PARALLEL} tests/test_answers.py tests/")
+    assert all((PROJECT / name).is_file() for name in last.split() if name.startswith("tests/"))
+    assert list(checkout.temporary.iterdir()) == []
 
 
 def test_arguments_are_for_pytest_alone(checkout: Checkout) -> None:
