@@ -101,8 +101,6 @@ def test_a_page_is_refused(sync: Sync, root: Path, tmp_path: Path, httpserver: H
     assert_refused(root, sync(tmp_path / "source.html"), "is a page, not JSON")
     httpserver.expect_request("/docs").respond_with_data(content, content_type="application/json")
     assert_refused(root, sync(httpserver.url_for("/docs")), "is a page, not JSON")
-    httpserver.expect_request("/login").respond_with_data(b"Please sign in.", content_type="text/html; charset=utf-8")
-    assert_refused(root, sync(httpserver.url_for("/login")), "is a page, not JSON")
 
 
 @pytest.mark.parametrize(
@@ -147,56 +145,20 @@ def test_a_url_that_is_none_is_refused(sync: Sync, root: Path, url: str) -> None
     assert_refused(root, sync(url), "sync_spec: ")
 
 
-def test_a_redirect_on_the_same_host_is_followed(sync: Sync, httpserver: HTTPServer) -> None:
+def test_redirects_are_followed_to_an_end(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/circle").respond_with_data(status=307, headers={"Location": "/circle"})
+    assert_refused(root, sync(httpserver.url_for("/circle")), "too many redirects")
     httpserver.expect_request("/old").respond_with_data(status=301, headers={"Location": "/new/openapi.json"})
     httpserver.expect_request("/new/openapi.json").respond_with_data(DOCUMENT)
     assert sync(httpserver.url_for("/old")).code == 3
 
 
-def test_a_redirect_to_another_host_is_refused(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
-    elsewhere = f"http://127.0.0.2:{httpserver.port}/openapi.json"
-    httpserver.expect_request("/old").respond_with_data(status=302, headers={"Location": elsewhere})
-    httpserver.expect_request("/openapi.json").respond_with_data(DOCUMENT)
-    assert_refused(
-        root, sync(f"http://127.0.0.1:{httpserver.port}/old"), "redirects to another server, http://127.0.0.2:"
-    )
-    assert [request.path for request, _ in httpserver.log] == ["/old"]
-
-
-@pytest.mark.parametrize(
-    ("url", "location", "target"),
-    [
-        ("http://a.example/old", "new", "http://a.example/new"),
-        ("http://a.example/", "https://A.example/", "https://A.example/"),
-        ("https://a.example/", "https://a.example:8443/", "https://a.example:8443/"),
-        ("https://a.example/", "http://a.example/", None),
-        ("https://a.example/", "//b.example/", None),
-        ("http://a.example/", "http://a.example@b.example/", None),
-        ("http://a.example/", "http://a.example.b.example/", None),
-        ("http://a.example/", "file://a.example/etc/passwd", None),
-    ],
-)
-def test_a_redirect_leads_to_nothing_less_safe(
-    modules: dict[str, ModuleType], url: str, location: str, target: str | None
-) -> None:
-    source = modules["spec_source"]
-    if target is not None:
-        assert source.redirected(url, location) == target
-        return
-    with pytest.raises(source.Failure, match="redirects to another server"):
-        source.redirected(url, location)
-
-
-def test_a_redirect_to_itself_ends(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/old").respond_with_data(status=307, headers={"Location": "/old"})
-    assert_refused(root, sync(httpserver.url_for("/old")), "redirects more than 5 times")
-    assert len(httpserver.log) == 6
-
-
-def test_compressed_content_is_refused(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
+def test_compressed_content_is_read_within_the_limit(sync: Sync, root: Path, httpserver: HTTPServer) -> None:
     headers = {"Content-Encoding": "gzip"}
+    httpserver.expect_request("/bomb").respond_with_data(gzip.compress(b" " * 100 * MIB, 1), headers=headers)
+    assert_refused(root, sync(httpserver.url_for("/bomb")), "larger than 32 MiB")
     httpserver.expect_request("/openapi.json").respond_with_data(gzip.compress(DOCUMENT), headers=headers)
-    assert_refused(root, sync(httpserver.url_for("/openapi.json")), "compressed")
+    assert sync(httpserver.url_for("/openapi.json")).code == 3
 
 
 @pytest.mark.parametrize(
