@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -22,9 +21,6 @@ from api_keys_client._cli_screen import Screen
 from api_keys_client._cli_session import ExitCode, Stop
 
 PROGRAM = "api-keys"
-
-# Longer than an id: a secret may have been typed in the place of one.
-_LONG = re.compile(r"[\w=+-]{37,}")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,11 +49,27 @@ def _main(arguments: list[str]) -> int:
     try:
         return int(_program.main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except click.UsageError as error:
-        message = " ".join(error.format_message().split())
         path = error.ctx.command_path if error.ctx else PROGRAM
-        raise Stop(_LONG.sub("[…]", message), f"Try: {path} --help") from None
+        raise Stop(_problem(error), f"Try: {path} --help") from None
     except click.Abort:
         return ExitCode.INTERRUPTED
+
+
+def _problem(error: click.UsageError) -> str:
+    """Says what is wrong with the command line, but not what was typed: that may be a secret in the wrong place."""
+    if isinstance(error, click.NoSuchOption):
+        offer = f" Did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        return f"there is no such option.{offer}"
+    if isinstance(error, (click.MissingParameter, click.BadOptionUsage)):
+        # These name an option or an argument that there is.
+        return " ".join(error.format_message().split())
+    if isinstance(error, click.BadParameter):
+        choices = getattr(error.param and error.param.type, "choices", None)
+        option = error.param.opts[0] if error.param else "an option"
+        return f"{option} takes one of {', '.join(choices)}." if choices else f"{option} takes a number."
+    if error.ctx is None or isinstance(error.ctx.command, click.Group):
+        return f"the first word is none of the commands: {', '.join(_program.commands)}."
+    return f"these are more arguments than {error.ctx.command_path} takes."
 
 
 def _prepared(arguments: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ def list_keys(session: Session, description: str | None, role: str | None) -> Ex
         lambda screen: [*listing(records, screen), in_colour((f"{len(records)} active", "dim"))],
     )
     if role is not None and role not in ROLES and not records:
-        session.screen.remark(f"{role} is none of the engine's roles: {', '.join(ROLES)}.")
+        session.screen.remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
     return ExitCode.DONE
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,7 +14,7 @@ import click
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of, fields_of, give_up_stdout
-from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, code_of, command, explained
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, code_of, command, explained, named_store
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient, CreatedKey
@@ -119,7 +120,7 @@ def _new_file(output: str) -> Callable[[CreatedKey], None]:
     # Late, as all that --help does not need.
     from api_keys_client import stores
 
-    return stores.file(output, overwrite=False)
+    return named_store("--output", output, partial(stores.file, overwrite=False))
 
 
 def _undo(client: ApiKeysClient, created: CreatedKey, output: str | None, failure: BaseException) -> NoReturn:

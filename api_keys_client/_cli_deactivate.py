@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from api_keys_client import ApiKeyResponse, ApiKeysClient, Deactivation
+
+# uuid.UUID takes a token of 32 hexadecimal digits too.
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 SECRET_MOST = 64 * 1024
 
@@ -100,14 +103,10 @@ def _ids(given: Sequence[str]) -> list[str]:
             texts.append((f"argument {number}", text))
     ids: dict[str, None] = {}
     for place, text in texts:
-        try:
-            ids[str(uuid.UUID(text))] = None
-        except ValueError:
+        if not _ID.fullmatch(text):
             # The text stays off the screen: it may be a secret.
-            raise Stop(
-                f"{place} is no id. Nothing was sent.",
-                "If it is a leaked secret: api-keys deactivate --leaked",
-            ) from None
+            raise Stop(f"{place} is no id. Nothing was sent.", "If it is a leaked secret: api-keys deactivate --leaked")
+        ids[text.lower()] = None
     return list(ids)
 
 

@@ -6,13 +6,14 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 import api_keys_client
 from api_keys_client._cli_screen import document_of
-from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, command
+from api_keys_client._cli_session import ExitCode, Session, Stop, check_place, command, named_store
 
 if TYPE_CHECKING:
     from api_keys_client import CreatedKey
@@ -64,7 +65,7 @@ def rotate(
         from api_keys_client import stores
 
         # Nor is what comes there meanwhile lost.
-        store = stores.file(to_file, overwrite=False)
+        store = named_store("--to-file", to_file, partial(stores.file, overwrite=False))
     storing = _Storing(store)
     with session.client() as client:
         try:
@@ -109,7 +110,7 @@ def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing
             code,
         )
     if storing.new_id is not None:
-        what = f"Keys {old_id} and {storing.new_id} are both active: it is not known which is stored ({place})."
+        what = f"Keys {old_id} and {storing.new_id} are both active: it is not known which is stored."
         return Stop(f"interrupted. {what}", "See which is stored, and deactivate the other one.", code)
     notes = getattr(interruption, "__notes__", ["Both keys may be active."])
     return Stop(
@@ -139,12 +140,12 @@ def _target(
 
     if to_file is not None:
         check_place("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
-        return stores.file(to_file), to_file
+        return named_store("--to-file", to_file, stores.file), to_file
     if to_env_file is not None:
         path, name = to_env_file
-        return stores.env_file(path, name), f"{name} in {path}"
+        return named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}"
     if shutil.which(words[0]) is None:
-        raise Stop(f"there is no program {words[0]} to give the secret to. Nothing was sent.")
+        raise Stop("there is no such program to give the secret to. Nothing was sent.")
     return stores.command(list(words)), words[0]
 
 
@@ -164,7 +165,9 @@ def _is_new(file: str, key_id: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        raise Stop(f"{file} cannot be read, so nothing was sent: {error.strerror}.", _NOT_SPARED) from None
+        raise Stop(
+            f"the FILE of --to-file cannot be read, so nothing was sent: {error.strerror}.", _NOT_SPARED
+        ) from None
     owner = api_keys_client.key_id_from_secret(found)
     if not found or owner == key_id.lower():
         return is_empty

@@ -6,8 +6,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +20,7 @@ from api_keys_client._cli_screen import Screen, clean, give_up_stdout
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from api_keys_client import ApiKeysClient, ApiKeysError
+    from api_keys_client import ApiKeysClient, ApiKeysError, CreatedKey
 
 TOKEN_MOST = 64 * 1024
 SAID_MOST = 300
@@ -74,7 +76,39 @@ def check_place(option: str, path: str, *, instead: str) -> None:
             f"the FILE of {option} is empty. Nothing was sent.", "If it comes from a variable, see what it holds."
         )
     if os.path.isdir(path):
-        raise Stop(f"the FILE of {option} is {path}: it is a folder. Nothing was sent.", "Name a file in it.")
+        raise Stop(f"the FILE of {option} is no file: it is a folder. Nothing was sent.", "Name a file in it.")
+
+
+def named_store(
+    option: str, path: str, make: Callable[[str], Callable[[CreatedKey], None]]
+) -> Callable[[CreatedKey], None]:
+    """Makes a store for the file, whose errors say FILE, as the help does, where they would say the path.
+
+    What was typed there may be a secret in the wrong place.
+
+    Raises:
+        Stop: no secret can be kept there.
+    """
+    said = path
+    # Without a working folder no store is made for a relative path, and the error does not say it.
+    with suppress(OSError):
+        said = str(Path(path).absolute()).encode("utf-8", "backslashreplace").decode()
+
+    def name(text: object) -> str:
+        return str(text).replace(said, f"the FILE of {option}", 1)
+
+    try:
+        store = make(path)
+    except api_keys_client.InvalidRequestError as error:
+        raise Stop(f"{name(error.args[0])} Nothing was sent.") from None
+
+    def keep(new: CreatedKey) -> None:
+        try:
+            store(new)
+        except api_keys_client.NotStored as error:
+            raise api_keys_client.NotStored(name(error)) from None
+
+    return keep
 
 
 class Session:
@@ -201,7 +235,7 @@ def _read_token(path: str) -> SecretStr:
             readable_by_others = os.name == "posix" and os.fstat(opened.fileno()).st_mode & 0o044
             token = SecretStr("" if readable_by_others else opened.read(TOKEN_MOST).decode("utf-8", "replace").strip())
     except OSError as error:
-        raise Stop(f"the token file {path} cannot be read: {error.strerror}.") from None
+        raise Stop(f"the FILE of --token-file cannot be read: {error.strerror}.") from None
     if readable_by_others:
         raise Stop(f"others can read the token file {path}, so it was not used.", f"Make it yours: chmod 600 {path}")
     return token

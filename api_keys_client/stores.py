@@ -53,6 +53,7 @@ LOCK_SECONDS = 30.0
 """How long a store waits for others that write to the same file."""
 
 _LOCK_ENDING = ".api-keys-lock"
+_LOCK_PLACE = f"a file beside it that ends in {_LOCK_ENDING}"
 _WAIT_FIRST = 0.001
 _WAIT_MOST = 0.1
 _FULL = "it is there already, and is not empty"
@@ -277,7 +278,7 @@ def _update(target: Path, content: Callable[[], SecretStr], *, only_new: bool = 
     if problem is not None:
         raise _not_stored(target, problem)
     lock = target.with_name(f".{target.name}{_LOCK_ENDING}")
-    with _locked(lock) as opened:
+    with _locked(lock, target) as opened:
         try:
             for _ in range(_UPDATES_MOST):
                 before = _version(target)
@@ -352,7 +353,7 @@ def _put_without_link(beside: str, target: Path) -> bool:
     return True
 
 
-def _locked(lock: Path) -> IO[bytes]:
+def _locked(lock: Path, target: Path) -> IO[bytes]:
     """Opens the lock file, and locks it against other threads and processes until it is closed.
 
     The lock is on a file beside the target, because the target itself is replaced.
@@ -373,10 +374,10 @@ def _locked(lock: Path) -> IO[bytes]:
                 opened.close()
                 raise
         except OSError as error:
-            raise _not_stored(lock, f"it cannot be locked: {_reason(error)}") from None
+            raise _not_stored(target, f"its lock, {_LOCK_PLACE}, cannot be had: {_reason(error)}") from None
         opened.close()
         if time.monotonic() > until:
-            raise _not_stored(lock, f"somebody else has held this lock for {LOCK_SECONDS:g} seconds")
+            raise _not_stored(target, f"its lock, {_LOCK_PLACE}, was not free for {LOCK_SECONDS:g} seconds")
         # The system's own wait for a lock has no limit.
         time.sleep(wait)
         wait = min(2 * wait, _WAIT_MOST)

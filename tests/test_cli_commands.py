@@ -47,7 +47,7 @@ def test_a_list_can_be_limited(engine: Sandbox) -> None:
 def test_a_role_that_is_none_is_pointed_out(engine: Sandbox) -> None:
     run = within(engine, "list", "--role", "ORG_ADMIN", "--json")
     assert (run.code, run.document) == (0, {"keys": []})
-    assert run.err.startswith("ORG_ADMIN is none of the engine's roles: DEFAULT-RULE-ADMIN")
+    assert run.err.startswith("That is none of the engine's roles: DEFAULT-RULE-ADMIN")
 
 
 def test_a_list_as_json(engine: Sandbox) -> None:

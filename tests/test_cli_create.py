@@ -88,7 +88,7 @@ def bad_places(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("place", ["a symlink", "a folder", "open to others", "there already", "in no folder"])
 def test_a_bad_place_is_refused_before_anything_is_sent(engine: Sandbox, tmp_path: Path, place: str) -> None:
     path = bad_places(tmp_path)[place]
-    check_refused(within(engine, "create", "--output", path), 2, str(path), "Nothing was sent")
+    check_refused(within(engine, "create", "--output", path), 2, "the FILE of --output", "Nothing was sent")
     assert engine.requests == []
     assert (tmp_path / "full").read_text() == "another secret"
 

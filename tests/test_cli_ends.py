@@ -31,8 +31,8 @@ from cli_runs import (
 from api_keys_client.sandbox import Fault, Sandbox
 
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
-    "no such command": (["lst"], ["'lst'", "--help"]),
-    "no such option": (["list", "--nope"], ["--nope", "api-keys list --help"]),
+    "no such command": (["lst"], ["none of the commands: list", "--help"]),
+    "no such option": (["list", "--nope"], ["no such option", "api-keys list --help"]),
     "no id": (["get"], ["ID", "api-keys get --help"]),
     "an id that is none": (["get", "x"], ["UUID"]),
     "a number that is none": (["list", "--timeout", "soon"], ["--timeout"]),
@@ -40,7 +40,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a role that is none": (["create", "--role", "KING", "--show"], ["VALIDATION-USER"]),
     "another host over http": (["list", "--base-url", "http://engine.example"], ["say --allow-http"]),
     "a base URL that is none": (["list", "--base-url", "ftp://x"], ["https://"]),
-    "a token file that is not there": (["list", "--token-file", "/nowhere/token"], ["/nowhere/token", "No such file"]),
+    "a token file that is not there": (
+        ["list", "--token-file", "/nowhere/token"],
+        ["--token-file cannot be read", "No such file"],
+    ),
     "a token file of stdin": (["list", "--token-file", "-"], ["--token-file /dev/stdin"]),
     "a token file without a name": (["list", "--token-file", ""], ["--token-file is empty"]),
     "a place that is no file": (["create", "--output", "-"], ["--output", "--show"]),
@@ -51,7 +54,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a token on the command line": (["list", "--token", "t0ken"], ["--token-file"]),
     "a token in a word": (["--token=t0ken", "list"], ["--token-file"]),
     "a secret for an id": (["deactivate", "--yes", "c2VjcmV0" * 12], ["--leaked"]),
-    "a secret that is one too many": (["get", UNKNOWN_ID, "c2VjcmV0" * 12], ["unexpected extra argument"]),
+    "a secret that is one too many": (["get", UNKNOWN_ID, "c2VjcmV0" * 12], ["more arguments than api-keys get takes"]),
 }
 
 

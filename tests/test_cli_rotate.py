@@ -197,7 +197,7 @@ def test_a_rotation_whose_command_cannot_start_is_undone(engine: Sandbox, tmp_pa
 def test_a_rotation_without_its_program_is_refused_before_anything_is_sent(engine: Sandbox) -> None:
     old, saw = made(engine, "job"), len(engine.requests)
     run = within(engine, "rotate", old, "--to-command", "no-such-program")
-    check_refused(run, 2, "no program no-such-program", "Nothing was sent")
+    check_refused(run, 2, "no such program", "Nothing was sent")
     assert len(engine.requests) == saw
 
 
