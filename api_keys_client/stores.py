@@ -189,7 +189,7 @@ def _unfit(target: Path) -> str | None:
         return "it is no path"
     # The longest name of what is written beside it: refused now and not when the secret is there to be written.
     with suppress(FileNotFoundError, NotADirectoryError):
-        os.lstat(target.with_name(f".{target.name}{_LOCK_ENDING}"))
+        os.lstat(target.parent / f".{target.name}{_LOCK_ENDING}")
     if target.is_symlink():
         return "it is a symlink"
     if target.exists() and not target.is_file():

@@ -43,6 +43,7 @@ class TestFilePlaces:
         [
             (None, "not NoneType"),
             (7, "not int"),
+            ("/", "no regular file"),
             (b"engine", "not bytes"),
             (PathOfBytes(), "not PathOfBytes"),
             ("\ud800", "lone surrogate"),
@@ -50,7 +51,7 @@ class TestFilePlaces:
             ("é" * 125, "name too long"),
             ("f/" * 2500 + "engine", "name too long"),
         ],
-        ids=["None", "int", "bytes", "path of bytes", "surrogate", "long", "long in bytes", "long path"],
+        ids=["None", "int", "root", "bytes", "path of bytes", "surrogate", "long", "long in bytes", "long path"],
     )
     def test_what_can_be_no_path_is_refused_when_the_store_is_made(
         self,
