@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Self, get_args
+from typing import NoReturn, Self, get_args
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 try:
@@ -247,9 +247,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without what was typed: in the wrong place that may be a token."""
+        super().error(message.partition(": ")[0])
+
+
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m api_keys_client.sandbox") -> int:
     """Run a sandbox from the command line until Ctrl-C or SIGTERM; the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description="A local server that answers as the Arthur GenAI Engine's API-keys API does. "
         "For development and tests only.",

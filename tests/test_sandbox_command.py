@@ -147,6 +147,14 @@ class TestCommandLine:
             self.is_one_line((code, output, errors), "token")
             assert "sesame" not in errors
 
+    @pytest.mark.parametrize("typed", [["s3cret-t0ken"], ["--port", "s3cret-t0ken"], ["--profile=s3cret-t0ken"]])
+    def test_what_was_typed_in_a_wrong_place_is_not_repeated(self, typed: list[str]) -> None:
+        with Process(*typed) as process:
+            code, output, errors = process.end()
+        assert (code, output) == (2, "")
+        assert "error: " in errors
+        assert "s3cret" not in errors
+
     def test_a_missing_werkzeug_is_one_line(self) -> None:
         hidden = "import runpy, sys; sys.modules['werkzeug'] = None"
         code = f"{hidden}; runpy.run_module('api_keys_client.sandbox', run_name='__main__')"
