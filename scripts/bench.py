@@ -1,35 +1,35 @@
-"""What the client costs, as ratios: CPU of the client's process against hand-written urllib3 (aiohttp) and pydantic.
+"""What the client costs, as ratios to hand-written urllib3 (async: aiohttp) and pydantic, on the same canned answers.
 
-One loopback server with canned answers, in a process of its own; the rivals take turns in each round, and the median
-of the rounds' ratios is shown, so that a machine whose speed drifts does not matter.
+CPU seconds of the client's process always; with --instructions also the instructions that valgrind counts, which are
+the same on a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import json
 import os
+import re
+import shutil
 import socketserver
 import statistics
 import subprocess
 import sys
-import time
-import tracemalloc
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, Any, ClassVar, cast
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, ClassVar, cast
 
-from bench_rivals import KEY_ID, TOKEN, AsyncFloor, AsyncOurs, Floor, Generated, InThreads, Ours
+from bench_rivals import KEY_ID, TOKEN
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-PAIRS_OF_THREADS = 16
-TASKS = 50
+PROJECT = Path(__file__).parents[1]
+RIVALS = str(Path(__file__).with_name("bench_rivals.py"))
 
 
 def record(number: int, **more: object) -> dict[str, object]:
@@ -56,7 +56,8 @@ class Canned(socketserver.StreamRequestHandler):
     answers: ClassVar[dict[bytes, bytes]] = {
         b"GET /auth/api_keys/ ": canned([record(number) for number in range(1000)]),
         b"POST /auth/api_keys/ ": canned(record(7, key="c2VjcmV0")),
-        b"GET /auth/api_keys/" + KEY_ID.encode() + b" ": canned(record(7)),
+        b"GET /auth/api_keys/" + KEY_ID.encode() + b" ": canned(record(7, is_active=False)),
+        b"DELETE /auth/api_keys/deactivate/" + KEY_ID.encode() + b" ": b"HTTP/1.1 204 No Content\r\n\r\n",
     }
 
     def handle(self) -> None:
@@ -85,88 +86,6 @@ def server() -> Iterator[str]:
             process.terminate()
 
 
-def cpu(run: Callable[[], object]) -> float:
-    gc.collect()
-    began = time.process_time()
-    run()
-    return time.process_time() - began
-
-
-def times(count: int, call: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        for _ in range(count):
-            call()
-
-    return run
-
-
-def threads(call: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        with ThreadPoolExecutor(PAIRS_OF_THREADS) as pool:
-            for future in [pool.submit(call) for _ in range(1000)]:
-                future.result()
-
-    return run
-
-
-async def in_a_row(call: Callable[[], Awaitable[object]]) -> None:
-    for _ in range(1000):
-        await call()
-
-
-async def at_once(call: Callable[[], Awaitable[object]]) -> None:
-    numbers = iter(range(1000))
-
-    async def work() -> None:
-        for _ in numbers:
-            await call()
-
-    await asyncio.gather(*(work() for _ in range(TASKS)))
-
-
-def on_a_loop(
-    kind: type[AsyncFloor | AsyncOurs | InThreads],
-    url: str,
-    work: Callable[[Callable[[], Awaitable[object]]], Awaitable[None]],
-) -> float:
-    """CPU seconds, without those of opening the connections and of closing them."""
-
-    async def run() -> float:
-        async with kind(url) as rival:
-            await asyncio.gather(*(rival.get() for _ in range(TASKS)))
-            gc.collect()
-            began = time.process_time()
-            await work(rival.get)
-            return time.process_time() - began
-
-    return asyncio.run(run())
-
-
-def kept(call: Callable[[], object]) -> float:
-    """Bytes that one result keeps."""
-    call()
-    gc.collect()
-    tracemalloc.start()
-    result = call()
-    gc.collect()
-    size, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    del result
-    return float(size)
-
-
-def process(code: str, url: str) -> float:
-    """CPU seconds of a whole new process."""
-    # Installed packages are compiled; this environment may say not to.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    child = subprocess.Popen([sys.executable, "-c", code, url], env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = status
-    if status:
-        raise RuntimeError(f"a measured process failed: {code}")
-    return usage.ru_utime + usage.ru_stime
-
-
 ONE_CALL = {
     "hand-written": f"""
 import sys, urllib3
@@ -176,7 +95,7 @@ response = urllib3.PoolManager().request("GET", sys.argv[1] + "/auth/api_keys/{K
     headers={{"Authorization": "Bearer {TOKEN}", "Accept": "application/json"}}, timeout=30.0)
 TypeAdapter(ApiKeyResponse).validate_json(response.data)
 """,
-    "api_keys_client": f"""
+    "ours": f"""
 import sys
 from api_keys_client import ApiKeysClient, Role
 ApiKeysClient(sys.argv[1], token="{TOKEN}").get("{KEY_ID}")
@@ -190,61 +109,168 @@ api.get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
 }
 IMPORT = {
     "hand-written": "pass",
-    "api_keys_client": "import api_keys_client",
+    "ours": "import api_keys_client",
     "_generated": "from _generated import APIKeysApi",
 }
+HELP = {"hand-written": "pass", "ours": "from api_keys_client.cli import main; main()"}
 
-Row = tuple[str, float, Callable[[str], float]]
+
+@dataclass
+class Row:
+    """One measurement: the arguments of Python, for each column, and how many calls it is to make."""
+
+    title: str
+    commands: dict[str, list[str]]
+    calls: int = 0
+    """0: the whole process is measured."""
+    has_instructions: bool = True
 
 
 def rows(url: str) -> list[Row]:
-    """Each row: its name, the most that ours may take, and a measure of one rival by its name."""
-    rivals: dict[str, Any] = {kind.name: kind(url) for kind in (Floor, Ours, Generated)}
-    kinds: dict[str, type[Any]] = {kind.name: kind for kind in (AsyncFloor, AsyncOurs, InThreads)}
+    sync = {"hand-written": "urllib3", "ours": "sync", "_generated": "generated"}
+    loop = {"hand-written": "aiohttp", "ours": "async"}
+
+    def called(rivals: dict[str, str], operation: str) -> dict[str, list[str]]:
+        return {column: [RIVALS, rival, operation, url] for column, rival in rivals.items()}
+
+    def process(code: dict[str, str], argument: str) -> dict[str, list[str]]:
+        return {column: ["-c", text, argument] for column, text in code.items()}
+
+    operations = [("get", "get", 500), ("create", "create", 500), ("list of 1000", "list", 10)]
+    operations.append(("deactivate", "deactivate", 500))
     return [
-        ("get", 0.90, lambda name: cpu(times(1000, rivals[name].get))),
-        ("create", 0.90, lambda name: cpu(times(1000, rivals[name].create))),
-        ("list of 1000", 1.00, lambda name: cpu(times(30, rivals[name].list))),
-        ("1000 gets, 16 threads", 0.95, lambda name: cpu(threads(rivals[name].get))),
-        ("async get", 1.15, lambda name: on_a_loop(kinds[name], url, in_a_row)),
-        ("async: 1000 gets, 50 tasks", 1.15, lambda name: on_a_loop(kinds[name], url, at_once)),
-        ("process: import", 1.5, lambda name: sum(process(IMPORT[name], url) for _ in range(5))),
-        ("process: import, client, one call", 1.10, lambda name: sum(process(ONE_CALL[name], url) for _ in range(2))),
-        ("memory kept by a list of 1000", 1.0, lambda name: kept(rivals[name].list)),
+        *(Row(title, called(sync, name), calls) for title, name, calls in operations),
+        Row("1000 gets, 16 threads", called(sync, "gets at once"), 500),
+        *(Row(f"async {title}", called(loop, name), calls) for title, name, calls in operations),
+        Row("async: 1000 gets, 50 tasks", called(loop, "gets at once"), 500),
+        Row("process: import", process(IMPORT, url)),
+        Row("process: import, client, one call", process(ONE_CALL, url)),
+        Row("process: api-keys --help", process(HELP, "--help")),
+        Row("memory kept by a list of 1000", called(sync, "memory"), 1, has_instructions=False),
     ]
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Where a measured process finds the client, and the same order of sets and dictionaries each time."""
+    # Installed packages are compiled; this environment may say not to.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"}
+
+
+def native(row: Row, command: list[str], root: Path) -> float:
+    """CPU seconds; what the process prints, if it measures itself."""
+    arguments = [*command, str(2 * row.calls)] if row.calls else command
+    child = subprocess.Popen([sys.executable, *arguments], env=environment(root), stdout=subprocess.PIPE, text=True)
+    with cast("IO[str]", child.stdout) as printed:
+        text = printed.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    if status:
+        raise SystemExit(f"bench: a measured process failed: {command}")
+    return float(text) if row.calls else usage.ru_utime + usage.ru_stime
+
+
+def instructions(row: Row, command: list[str], root: Path, calls: int) -> int:
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--fair-sched=yes"]
+    arguments = [*command, str(calls)] if row.calls else command
+    finished = subprocess.run(
+        [*valgrind, sys.executable, *arguments], env=environment(root), capture_output=True, text=True, check=False
+    )
+    found = re.search(r"Collected : (\d+)", finished.stderr)
+    if finished.returncode or not found:
+        raise SystemExit(f"bench: valgrind failed: {command}\n{finished.stderr}")
+    return int(found[1])
+
+
+def measure(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """CPU (the median of the rounds) and instructions by column; per call where the row is one of calls."""
+    sources = {column: (command, PROJECT) for column, command in row.commands.items()}
+    sources |= {name: (row.commands["ours"], root) for name, root in roots.items()}
+    seconds: dict[str, list[float]] = {column: [] for column in sources}
+    print(f"{row.title}: CPU", file=sys.stderr)
+    # One round more than asked for: the first leaves the compiled modules behind.
+    for _ in range(rounds + 1):
+        for column, (command, root) in sources.items():
+            seconds[column].append(native(row, command, root))
+    cpu = {column: statistics.median(each[1:]) for column, each in seconds.items()}
+    if not counted or not row.has_instructions:
+        return cpu, {}
+    print(f"{row.title}: instructions", file=sys.stderr)
+    runs = (row.calls, 3 * row.calls) if row.calls else (0,)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = {
+            column: [pool.submit(instructions, row, command, root, calls) for calls in runs]
+            for column, (command, root) in sources.items()
+        }
+        results = {column: [future.result() for future in futures] for column, futures in counts.items()}
+    if row.calls:
+        return cpu, {column: (many - few) / (2 * row.calls) for column, (few, many) in results.items()}
+    return cpu, {column: float(whole) for column, (whole,) in results.items()}
+
+
+@contextmanager
+def other_commits(revision: str | None) -> Iterator[dict[str, Path]]:
+    """The project's files at that commit, by the name of their column."""
+    with TemporaryDirectory() as name:
+        if not revision:
+            yield {}
+            return
+        folder = Path(name)
+        made = subprocess.run(
+            ["git", "worktree", "add", "--quiet", "--detach", str(folder / "tree"), revision],
+            cwd=PROJECT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            raise SystemExit(f"bench: {made.stderr.strip()}")
+        try:
+            yield {f"ours at {revision}": folder / "tree"}
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(folder / "tree")], cwd=PROJECT, check=True)
+
+
+def cells(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> list[str]:
+    """The row as the table shows it: ratios of instructions, with those of CPU in brackets, or of CPU alone."""
+    cpu, counts = measure(row, roots, rounds, counted)
+    by_hand = "hand-written"
+    cells = [row.title, f"{counts[by_hand] / 1000:,.0f}" if counts else ""]
+    for column in ("ours", *roots, "_generated"):
+        if column not in cpu:
+            cells.append("")
+        elif counts:
+            cells.append(f"{counts[column] / counts[by_hand]:.3f} ({cpu[column] / cpu[by_hand]:.2f})")
+        else:
+            cells.append(f"{cpu[column] / cpu[by_hand]:.2f}")
+    return cells
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="how often the rivals take turns (default 15)")
+    parser.add_argument("--instructions", action="store_true", help="count instructions too (some minutes)")
+    parser.add_argument("--against", metavar="REV", help="measure this commit's client beside")
+    parser.add_argument("--rounds", type=int, default=5, help="of CPU times; the median counts (default %(default)s)")
     parser.add_argument("--markdown", action="store_true", help="print the table for the guide")
-    parser.add_argument("--only", default="", help="only rows whose name holds this")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name holds this")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         serve()
         return
-    table = Table("", "ours, at most", "ours", "today's generated client")
-    lines = []
-    with server() as url:
-        for title, most, measure in rows(url):
-            if arguments.only not in title:
-                continue
-            ratios: dict[str, list[float]] = {Ours.name: [], Generated.name: []}
-            for name in (Floor.name, *ratios):
-                measure(name)
-            rounds = range(arguments.rounds)
-            for _ in track(rounds, title, disable=not sys.stderr.isatty(), console=Console(stderr=True)):
-                floor = measure(Floor.name)
-                for name, collected in ratios.items():
-                    collected.append(measure(name) / floor)
-            ours, generated = (statistics.median(collected) for collected in ratios.values())
-            table.add_row(title, f"{most:.2f}", f"{ours:.2f}", f"{generated:.2f}")
-            lines.append(f"| {title} | {most:.2f} | {ours:.2f} | {generated:.2f} |")
+    if arguments.instructions and not shutil.which("valgrind"):
+        parser.exit(3, "bench: --instructions needs valgrind; on Debian or Ubuntu: apt install valgrind\n")
+    with server() as url, other_commits(arguments.against) as roots:
+        head = ["", "hand-written", "ours", *roots, "_generated"]
+        lines = [
+            cells(row, roots, arguments.rounds, arguments.instructions)
+            for row in rows(url)
+            if arguments.only in row.title
+        ]
     if arguments.markdown:
-        print("| | ours, at most | ours | today's generated client |\n|---|---|---|---|")
-        print("\n".join(lines))
+        for line in (head, ["---"] * len(head), *lines):
+            print(f"| {' | '.join(line)} |")
     else:
+        table = Table(*head)
+        for line in lines:
+            table.add_row(*line)
         Console().print(table)
 
 
