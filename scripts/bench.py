@@ -152,8 +152,8 @@ def rows(url: str) -> list[Row]:
 
 def environment(root: Path) -> dict[str, str]:
     """Where a measured process finds the client, and the same order of sets and dictionaries each time."""
-    # Installed packages are compiled; this environment may say not to.
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # Without what has Python write no compiled modules, or has coverage measure each process.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
     return {**kept, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"}
 
 

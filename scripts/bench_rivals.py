@@ -94,9 +94,8 @@ class Generated:
         from _generated import ApiClient, APIKeysApi, APIKeysRolesEnum, Configuration, NewApiKeyRequest
 
         self._api: Any = APIKeysApi(ApiClient(Configuration(host=url, access_token=TOKEN)))
-        self._body: Callable[[], object] = lambda: NewApiKeyRequest(
-            description="bench", roles=[APIKeysRolesEnum(role) for role in ROLES]
-        )
+        roles = [APIKeysRolesEnum(role) for role in ROLES]
+        self._body: Any = lambda: NewApiKeyRequest(description="bench", roles=roles)
 
     def get(self) -> object:
         return self._api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
