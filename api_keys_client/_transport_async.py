@@ -34,7 +34,7 @@ from api_keys_client.settings import SecretHeaders, Settings
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_TIMEOUTS = (asyncio.TimeoutError, aiohttp.ServerTimeoutError)
+_TIMEOUTS = (TimeoutError, aiohttp.ServerTimeoutError)
 _REASONS: Reasons = (
     (aiohttp.ServerDisconnectedError, "reset", "the connection was closed without an answer"),
     (aiohttp.ClientPayloadError, "reset", "the answer was cut off"),
