@@ -46,7 +46,7 @@ class KeyStore:
     """The keys, in SQLite; of a secret it keeps the SHA-256 only. Not thread-safe: its user holds a lock."""
 
     def __init__(self, database: str | os.PathLike[str]) -> None:
-        if database != ":memory:":
+        if database not in (":memory:", ""):
             _check_ours(Path(database))
         self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         try:
@@ -118,11 +118,22 @@ def _check_ours(file: Path) -> None:
         raise sqlite3.OperationalError(error.strerror) from None
     else:
         return
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-        columns = {name for (name,) in connection.execute("select name from pragma_table_info('sandbox_keys')")}
-    if tables - {"sandbox_keys"} or columns - _OPEN_COLUMNS:
+    uri = file.absolute().as_uri()
+    try:
+        found = _look(f"{uri}?mode=ro")
+    except sqlite3.OperationalError:
+        # One that was written to by a process that was killed has to be put right first.
+        found = _look(f"{uri}?mode=rw")
+    if found not in ((set(), set()), ({"sandbox_keys"}, _OPEN_COLUMNS)):
         raise sqlite3.DatabaseError("it is the database of another program")
+
+
+def _look(uri: str) -> tuple[set[str], set[str]]:
+    """The names of a database's tables and views, and of the columns of ours."""
+    names = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        columns = connection.execute("select name from pragma_table_info('sandbox_keys')").fetchall()
+        return {name for (name,) in connection.execute(names)}, {name for (name,) in columns}
 
 
 def _digest(secret: str) -> bytes:

@@ -6,6 +6,8 @@ import base64
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -86,6 +88,8 @@ class TestFile:
             "create table customers (name text)",
             "create table sandbox_keys (id text); create table customers (name text)",
             "create table sandbox_keys (id text, colour text)",
+            "create table sandbox_keys (id text)",
+            "create view customers as select 1",
             "pragma journal_mode = wal; create table customers (name text)",
         ],
     )
@@ -105,3 +109,30 @@ class TestFile:
             with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
                 caller.create()
         assert list(tmp_path.iterdir()) == [database]
+
+    def test_that_was_analyzed_is_still_the_sandboxs(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+            caller.create()
+        with closing(sqlite3.connect(database)) as connection:
+            connection.executescript("analyze")
+        with Sandbox(database=database) as sandbox:
+            assert len(sandbox.keys()) == 1
+
+    def test_whose_writer_was_killed_is_put_right(self, tmp_path: Path) -> None:
+        database = tmp_path / "keys.db"
+        with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+            caller.create(description="kept")
+        killed = f"""
+import os, sqlite3
+connection = sqlite3.connect({str(database)!r}, isolation_level=None)
+connection.executescript("pragma cache_size = 1; begin; update sandbox_keys set description = 'lost'")
+connection.executemany(
+    "insert into sandbox_keys values (?, x'', ?, '[]', 0, null)", [(str(number), "x" * 2000) for number in range(500)]
+)
+os._exit(0)
+"""
+        subprocess.run([sys.executable, "-c", killed], check=True)
+        assert (tmp_path / "keys.db-journal").stat().st_size
+        with Sandbox(database=database) as sandbox:
+            assert [key.description for key in sandbox.keys()] == ["kept"]
