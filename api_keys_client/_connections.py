@@ -120,6 +120,11 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self.reader.in_head = False
+        if not self.chunked:
+            lengths = self.msg.get_all("Content-Length", [])
+            if len(lengths) > 1 or not all(length.isascii() and length.strip().isdigit() for length in lengths):
+                # Others make something else of "+5" or of two lengths, and would see other answers behind this one.
+                raise http.client.HTTPException
         if self.msg.defects:
             # urllib3 would log the lines that are no headers, whatever a server echoes in them.
             self.msg.defects.clear()

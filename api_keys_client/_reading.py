@@ -23,10 +23,6 @@ def whole_answer(response: urllib3.BaseHTTPResponse, attempt: Attempt) -> Answer
         if status < 200:
             # The true answer would follow on the same connection and be taken for the next call's.
             return Lost(True, "protocol", f"the server answered {status} and no more")
-        length = None if response.chunked else response.headers.get("Content-Length")
-        if length is not None and not (length.isascii() and length.strip().isdigit()):
-            # Others make something else of "+5" or of two lengths, and would see other answers behind this one.
-            return Lost(True, "protocol", "the answer is not HTTP")
         # The clock is asked for where a Retry-After may count from it.
         received_at = 0.0 if status < 300 else time.time()
         answer = begun(status, response.headers, authorization=attempt.authorization, received_at=received_at)

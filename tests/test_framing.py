@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
+import urllib3
 from certificates import presenting, trusting
 from conftest import Connect
 from failing import failure
@@ -76,6 +77,16 @@ def test_an_answer_whose_frame_is_ambiguous_is_none(connect: Connect, said: byte
         client = connect(server.url, token="token", max_attempts=1, timeout=5)
         error = failure(client, "get")
         assert type(error) is ApiConnectionError
+        client.get(KEY_ID)
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("length", [f"+{LENGTH}", f"{LENGTH}, 5"])
+def test_the_generated_client_takes_none_either(length: str) -> None:
+    said = headed(f"Content-Length: {length}") + RECORD
+    with Server(say(said, then=None)) as server, ApiKeysClient(server.url, token="token") as client:
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            client.generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
         client.get(KEY_ID)
         assert server.connections == 2
 
