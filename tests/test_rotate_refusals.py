@@ -106,16 +106,15 @@ class TestRefusals:
 
     @pytest.mark.parametrize("argument", ["store", "verify"])
     def test_the_sync_client_refuses_an_async_function(self, sandbox: Sandbox, argument: str) -> None:
-        # None of these may be run.
         class Async:
             async def __call__(self, _: CreatedKey) -> None:
-                raise NotImplementedError
+                pytest.fail("it was run, although it was to be refused")
 
             async def method(self, _: CreatedKey) -> None:
-                raise NotImplementedError
+                pytest.fail("it was run, although it was to be refused")
 
         async def function(_: CreatedKey, *__: object) -> None:
-            raise NotImplementedError
+            pytest.fail("it was run, although it was to be refused")
 
         with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
             for use in (
@@ -133,8 +132,7 @@ class TestRefusals:
 
     def test_the_sync_client_finds_a_coroutine_when_it_gets_one(self, sandbox: Sandbox) -> None:
         async def function(_: CreatedKey) -> None:
-            # It is called for its coroutine, which may not be run.
-            raise NotImplementedError
+            pytest.fail("its coroutine was run, although it was to be refused")
 
         def plain(new: CreatedKey) -> object:
             return function(new)
