@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from typing import Any, TypeAlias, cast
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any, cast
 
 import pytest
-from calling import Caller, caller_on
 
-from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey
+from api_keys_client import ApiKeysClient, AsyncApiKeysClient
 from api_keys_client.sandbox import Sandbox
+from tests.support.calling import Caller, caller_on
+from tests.support.clients import PROXIES, BlockingClient, Connect
 
 ENVIRONMENT = ("API_KEYS_BASE_URL", "API_KEYS_TOKEN", "BEARER_TOKEN")
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-
-Connect: TypeAlias = Callable[..., ApiKeysClient]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has what it starts in the background ignore Ctrl-C, and with it the programs of the tests.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def requests(sandbox: Sandbox) -> list[str | None]:
-    """The operations that a sandbox was asked for, in that order."""
-    return [request.operation for request in sandbox.requests]
 
 
 @pytest.fixture(autouse=True)
@@ -55,38 +48,6 @@ def caller(engine: Sandbox) -> Iterator[Caller]:
         yield caller
 
 
-class _Blocking:
-    """An async client with the sync one's methods, so that one suite tests both."""
-
-    def __init__(self, made: AsyncApiKeysClient, loop: asyncio.AbstractEventLoop) -> None:
-        self._made = made
-        self._loop = loop
-
-    def __repr__(self) -> str:
-        return repr(self._made)
-
-    def __enter__(self) -> _Blocking:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._made, name)
-        return lambda *arguments, **options: self._loop.run_until_complete(method(*arguments, **options))
-
-    def with_options(self, **options: Any) -> _Blocking:
-        return _Blocking(self._made.with_options(**options), self._loop)
-
-    @contextmanager
-    def temporary_key(self, *arguments: Any, **options: Any) -> Iterator[CreatedKey]:
-        manager = self._made.temporary_key(*arguments, **options)
-        created = self._loop.run_until_complete(manager.__aenter__())
-        with ExitStack() as stack:
-            stack.push(lambda *error: self._loop.run_until_complete(manager.__aexit__(*error)))
-            yield created
-
-
 @pytest.fixture(params=["sync", "async"])
 def driver(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
@@ -103,7 +64,7 @@ def connect(driver: str) -> Iterator[Connect]:
         loop = clients.enter_context(closing(asyncio.new_event_loop()))
 
         def make(*arguments: Any, **options: Any) -> ApiKeysClient:
-            blocking = _Blocking(AsyncApiKeysClient(*arguments, **options), loop)
+            blocking = BlockingClient(AsyncApiKeysClient(*arguments, **options), loop)
             return cast("ApiKeysClient", clients.enter_context(blocking))
 
         yield make

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from api_keys_client import ApiKeysError, ConfigurationError
 from api_keys_client.sandbox import Profile, Sandbox
-from conformance.deployment import Deployment
-from conformance.facts import FACTS
+from tests.conformance.deployment import Deployment
+from tests.conformance.facts import FACTS
 
 Compare: TypeAlias = Callable[[str, object], None]
 

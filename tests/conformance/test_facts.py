@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from api_keys_client import Role, key_id_from_secret
-from conformance.conftest import Compare
-from conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Deployment
-from conformance.facts import FACTS
+from tests.conformance.conftest import Compare
+from tests.conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Deployment
+from tests.conformance.facts import FACTS
 
 BROKEN = b'{"roles": ['
 WRONG = {"Authorization": "Bearer wrong"}

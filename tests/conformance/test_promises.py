@@ -19,7 +19,7 @@ from api_keys_client import (
     Role,
 )
 from api_keys_client.sandbox import Sandbox
-from conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Answer, Deployment
+from tests.conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Answer, Deployment
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8"))
 ONE_KEY: dict[str, Any] = {"$ref": "#/components/schemas/ApiKeyResponse"}

@@ -1,4 +1,4 @@
-"""What a user writes and both type checkers take; never run. `tests/test_typing.py` has them look at it."""
+"""What a user writes and both type checkers take; never run. `test_typing.py` has them look at it."""
 
 # pyright: strict
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What both type checkers reject, line by line; never run.
 
-`tests/test_typing.py` has them look at it. A comment is mypy's code for what is wrong with its line.
+`test_typing.py` has them look at it. A comment is mypy's code for what is wrong with its line.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""What `api-keys list`, `get`, `sandbox` and `version` answer in a pipe."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from api_keys_client import Role
+from api_keys_client.sandbox import Fault, Sandbox
+from tests.support.cli_runs import Ran, begun, check_record, check_refused, ended, environment, made, piped, within
+
+HOSTILE = "x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline\x9b2J\u202eend"
+HARMLESS = r"x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline\x9b2J\u202eend"
+
+
+def test_a_list_is_one_line_for_each_key_its_columns_split_by_tabs(engine: Sandbox) -> None:
+    second = made(engine, "the second", Role.TASK_ADMIN, Role.ORG_ADMIN)
+    first, without = made(engine, "a first", Role.ORG_AUDITOR), made(engine)
+    run = piped(engine, "list", FORCE_COLOR="1")
+    assert (run.code, run.err) == (0, "")
+    assert [line.split("\t") for line in run.out.splitlines()] == [
+        [without, "", ""],
+        [first, "ORG-AUDITOR", "a first"],
+        [second, "TASK-ADMIN,ORG-ADMIN", "the second"],
+    ]
+
+
+def test_an_empty_list_is_nothing(engine: Sandbox) -> None:
+    assert piped(engine, "list") == Ran(0, "", "")
+    assert within(engine, "list", "--json").document == {"keys": []}
+
+
+def test_a_list_can_be_limited(engine: Sandbox) -> None:
+    admin, other = made(engine, "job", Role.ORG_ADMIN), made(engine, "job", Role.TASK_ADMIN)
+    made(engine, "another job", Role.ORG_ADMIN)
+    assert {line[:36] for line in piped(engine, "list", "--description", "job").out.splitlines()} == {admin, other}
+    assert piped(engine, "list", "--description", "job", "--role", "ORG-ADMIN").out[:36] == admin
+
+
+def test_a_role_that_is_none_is_pointed_out(engine: Sandbox) -> None:
+    run = within(engine, "list", "--role", "ORG_ADMIN", "--json")
+    assert (run.code, run.document) == (0, {"keys": []})
+    assert run.err.startswith("That is none of the engine's roles: DEFAULT-RULE-ADMIN")
+
+
+def test_a_list_as_json(engine: Sandbox) -> None:
+    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
+    run = piped(engine, "list", "--json")
+    (record,) = run.document["keys"]
+    check_record(record, id=key_id, description=HOSTILE, roles=["TASK-ADMIN"], is_active=True, deactivated_at=None)
+    assert run.out.isascii()
+    assert run.err == ""
+
+
+def test_what_a_terminal_would_obey_is_spelled_out(engine: Sandbox) -> None:
+    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
+    assert piped(engine, "list").out == f"{key_id}\tTASK-ADMIN\t{HARMLESS}\n"
+    assert f"description\t{HARMLESS}\n" in piped(engine, "get", key_id).out
+    engine.queue(Fault.status(400, HOSTILE))
+    refused = piped(engine, "get", key_id, "--debug")
+    assert refused.code == 1
+    assert [character for character in refused.err if not character.isprintable() and character != "\n"] == []
+
+
+def test_a_description_that_the_terminal_s_encoding_lacks_is_shown_all_the_same(engine: Sandbox) -> None:
+    made(engine, "größer ☃")
+    assert "größer ☃" in piped(engine, "list").out
+    assert r"gr\xf6\xdfer \u2603" in piped(engine, "list", PYTHONIOENCODING="ascii").out
+
+
+def test_get_shows_a_key_active_or_not(engine: Sandbox) -> None:
+    key_id = made(engine, "nightly evaluation", Role.VALIDATION_USER)
+    shown = ["id\t" + key_id, "roles\tVALIDATION-USER", "description\tnightly evaluation"]
+    assert piped(engine, "get", key_id.upper()).out.splitlines() == [*shown, "state\tactive"]
+    check_record(piped(engine, "get", key_id, "--json").document, id=key_id, is_active=True, deactivated_at=None)
+    assert piped(engine, "deactivate", key_id, "--yes").code == 0
+    *lines, state = piped(engine, "get", key_id).out.splitlines()
+    assert lines == shown
+    assert re.fullmatch(r"state\tinactive since 20\d\d-\d\d-\d\dT[\d:.]+", state)
+    assert piped(engine, "get", key_id, "--json").document["is_active"] is False
+
+
+def test_sandbox_is_the_sandbox_with_its_own_options(tmp_path: Path) -> None:
+    with begun(None, "sandbox", "--db", tmp_path / "keys", "--profile", "spec", API_KEYS_TOKEN="a-token") as child:
+        assert child.stdout is not None
+        while not (line := child.stdout.readline()).startswith("Ready: "):
+            assert line
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{line.split()[1]}/auth/api_keys/", timeout=10)
+        child.send_signal(signal.SIGINT)
+        assert ended(child).code == 0
+    assert (tmp_path / "keys").exists()
+    help_text = piped(None, "sandbox", "--help").out
+    assert help_text.startswith("usage: api-keys sandbox ")
+    assert "--profile" in help_text
+
+
+def test_sandbox_without_its_extra_says_how_to_get_it() -> None:
+    code = "import sys; sys.modules['werkzeug'] = None; from api_keys_client.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "sandbox"]
+    finished = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    check_refused(Ran(finished.returncode, finished.stdout, finished.stderr), 2, "api-keys-client[sandbox]")
+
+
+def test_version_names_what_it_is_made_for() -> None:
+    document = piped(None, "version", "--json").document
+    assert {*document} == {"version", "python", "engine"}
+    assert piped(None, "version").out.splitlines() == [f"{name}\t{value}" for name, value in document.items()]
+    assert document["python"] == ".".join(map(str, sys.version_info[:3]))

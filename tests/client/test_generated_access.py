@@ -1,0 +1,167 @@
+"""`client.generated`: the generated API on the client's own connections. It is the sync client's alone."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import urllib3
+
+from _generated import NewApiKeyRequest
+from _generated.exceptions import ApiException, UnauthorizedException
+from api_keys_client import ApiKeysClient
+from tests.support.wire import GOOD, KEY_ID, Act, Peer, Request, Server, answer, dripped, message, say
+
+SHORT = 0.2
+SLACK = 2.0
+"""Seconds that a slow machine may add."""
+TOKEN = "t0ken"
+
+
+def get(client: ApiKeysClient) -> object:
+    return client.generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(status: int) -> None:
+    with Server() as target:
+        acts = [answer(status, b"", f"Location: {place}") for place in (f"{target.url}/auth/api_keys/", "/elsewhere")]
+        with Server(*acts) as server, ApiKeysClient(server.url, token=TOKEN) as client:
+            for _ in acts:
+                with pytest.raises(ApiException) as caught:
+                    get(client)
+                assert caught.value.status == status
+            assert [request.target for request in server.requests] == [f"/auth/api_keys/{KEY_ID}"] * 2
+    assert target.connections == 0
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        say(then=Peer.hold),
+        say(b"HTTP/1.1 200 OK\r\nContent-Ty", then=Peer.hold),
+        say(message(200, GOOD["get"])[:-1], then=Peer.hold),
+        dripped(b"HTTP/1.1 200 OK\r\n", b"X-Y: z\r\n" * 9_999),
+        dripped(message(200, GOOD["get"] + b" " * 99_999)[:-99_999], b" " * 99_999),
+    ],
+    ids=["silence", "half a header", "half a body", "dripping headers", "a dripping body"],
+)
+def test_the_answer_is_not_waited_for_longer_than_the_timeout(act: Act) -> None:
+    with Server(act) as server, ApiKeysClient(server.url, token=TOKEN, timeout=(30, SHORT)) as client:
+        began = time.monotonic()
+        with pytest.raises(urllib3.exceptions.TimeoutError):
+            get(client)
+        assert SHORT <= time.monotonic() - began < SHORT + SLACK
+        assert len(server.requests) == 1
+
+
+def test_the_connection_is_not_waited_for_longer_than_the_timeout() -> None:
+    # Nobody accepts, so that the TLS handshake gets no answer.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with ApiKeysClient(url, token=TOKEN, timeout=(SHORT, 30)) as client:
+            began = time.monotonic()
+            with pytest.raises(urllib3.exceptions.TimeoutError):
+                get(client)
+            assert SHORT <= time.monotonic() - began < SHORT + SLACK
+
+
+def test_a_free_connection_is_not_waited_for_longer_than_the_deadline() -> None:
+    held = threading.Semaphore(0)
+
+    def hold(peer: Peer, _: Request) -> None:
+        held.release()
+        peer.hold()
+
+    with Server(*[hold] * 20) as server, ThreadPoolExecutor(20) as threads:
+        with ApiKeysClient(server.url, token=TOKEN) as client:
+            for _ in range(20):
+                threads.submit(client.get, KEY_ID)
+            for _ in range(20):
+                assert held.acquire(timeout=10)
+            began = time.monotonic()
+            with pytest.raises(urllib3.exceptions.EmptyPoolError):
+                get(client.with_options(deadline=SHORT))
+            assert SHORT <= time.monotonic() - began < SHORT + SLACK
+
+
+def test_a_timeout_of_ones_own_takes_the_place_of_ours() -> None:
+    with Server(say(then=Peer.hold)) as server, ApiKeysClient(server.url, token=TOKEN, timeout=10) as client:
+        began = time.monotonic()
+        with pytest.raises(urllib3.exceptions.TimeoutError):
+            client.generated.get_all_active_api_keys_auth_api_keys_get(_request_timeout=SHORT)
+        assert SHORT <= time.monotonic() - began < SHORT + SLACK
+
+
+def test_nothing_is_sent_twice() -> None:
+    with Server(say(), answer(503, b"{}", "Retry-After: 0")) as server:
+        with ApiKeysClient(server.url, token=TOKEN) as client:
+            with pytest.raises(urllib3.exceptions.ProtocolError):
+                get(client)
+            with pytest.raises(ApiException):
+                get(client)
+    assert server.operations() == ["get", "get"]
+
+
+def test_what_is_sent() -> None:
+    tokens = itertools.count(1)
+    acts = [answer(200, GOOD[name], "Set-Cookie: ACCESS_TOKEN=x") for name in ("get", "create", "get")]
+    with Server(*acts) as server:
+        with ApiKeysClient(server.url, token=lambda: f"token-{next(tokens)}", headers={"X-Team": "platform"}) as client:
+            get(client)
+            client.generated.create_api_key_auth_api_keys_post(NewApiKeyRequest(description="ci"))
+            get(client.with_options(token="the-views", headers={"X-Team": "other", "User-Agent": "mine/1"}))
+        first, second, third = (request.headers for request in server.requests)
+        assert json.loads(server.requests[1].body) == {"description": "ci"}
+    assert first["authorization"] == "Bearer token-1"
+    assert second["authorization"] == "Bearer token-2"
+    assert first["x-team"] == second["x-team"] == "platform"
+    assert first["user-agent"].startswith("api-keys-client/")
+    assert first["accept"] == "application/json"
+    assert third["authorization"] == "Bearer the-views"
+    assert (third["x-team"], third["user-agent"]) == ("other", "mine/1")
+    assert not any("cookie" in headers for headers in (first, second, third))
+
+
+def test_the_connections_are_the_clients() -> None:
+    acts = [answer(200, GOOD["get"])] * 4
+    with Server(*acts) as server, ApiKeysClient(server.url, token=TOKEN) as client:
+        client.get(KEY_ID)
+        get(client)
+        get(client.with_options(max_attempts=1))
+        client.get(KEY_ID)
+        client.generated.api_client.close()
+        client.get(KEY_ID)
+        assert server.connections == 1
+
+
+def test_its_connections_print_nothing(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    with Server(answer(200, GOOD["get"])) as server, ApiKeysClient(server.url, token=TOKEN) as client:
+        get(client)
+        assert TOKEN not in repr(client.generated)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_its_docstring_warns_of() -> None:
+    said = " ".join((ApiKeysClient.generated.__doc__ or "").split())
+    for subject in ("retries", "deadline", "outcomes", "redirects", "token", "timeouts", "drip", "compressed"):
+        assert subject in said
+    refusal = answer(401, b'{"detail": "the body"}', "X-Y: the header")
+    with Server(refusal, answer(200, GOOD["create"])) as server:
+        with ApiKeysClient(server.url, token=TOKEN) as client:
+            with pytest.raises(UnauthorizedException) as caught:
+                get(client)
+            assert "the body" in str(caught.value)
+            assert "the header" in str(caught.value)
+            assert "ApiException" in said
+            given = client.generated.create_api_key_auth_api_keys_post_with_http_info(NewApiKeyRequest())
+            assert b"a-new-secret" in given.raw_data
+            assert "_with_http_info" in said
+            assert "raw_data" in said

@@ -1,0 +1,164 @@
+"""docs/guides/async.md: each of its examples runs, in what it is written for."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from api_keys_client import ApiKeysClient, AsyncApiKeysClient
+from api_keys_client.sandbox import Fault, Sandbox
+from tests.support.tasks import run
+
+PROJECT = Path(__file__).parents[2]
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+GUIDE = (PROJECT / "docs" / "guides" / "async.md").read_text(encoding="utf-8")
+
+# A broker and a result backend that are folders, so that Celery runs as it does and nothing else has to.
+ON_FILES = """
+import sys
+import jobs
+
+folder = sys.argv[1]
+folders = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder + "/control"}
+folders["polling_interval"] = 0.05
+jobs.app.conf.update(broker_url="filesystem://", broker_transport_options=folders, result_backend="file://" + folder)
+"""
+WORKER = (
+    ON_FILES
+    + """
+alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+jobs.app.worker_main(["worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO", *alone])
+"""
+)
+CALLER = (
+    ON_FILES
+    + """
+results = [jobs.describe.delay(sys.argv[2:]) for _ in range(4)]
+print([result.get(timeout=30) for result in results])
+"""
+)
+
+
+def examples() -> dict[str, list[str]]:
+    """By the heading that they are under."""
+    sections = re.split(r"^#+ (.+)\n", GUIDE, flags=re.MULTILINE)[1:]
+    return {
+        title: re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for title, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+
+
+EXAMPLES = examples()
+FIRST, FASTAPI, CELERY, NOTEBOOK, CANCELLED = (title for title, found in EXAMPLES.items() if found)
+
+
+@pytest.fixture
+def environment(engine: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("API_KEYS_BASE_URL", engine.url)
+    monkeypatch.setenv("API_KEYS_TOKEN", engine.token)
+    return {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+
+
+def test_the_first_example(engine: Sandbox, environment: dict[str, str]) -> None:
+    (example,) = EXAMPLES[FIRST]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", example]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.stderr == ""
+    assert finished.stdout.split() == [engine.keys()[0].id, "1"]
+
+
+@contextmanager
+def child(command: list[str], folder: Path, environment: dict[str, str], ready: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that is stopped afterwards by Ctrl-C: the line that says it is ready, and all lines until its end."""
+    lines: list[str] = []
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as process:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if ready in line:
+                    break
+            assert process.poll() is None, "".join(lines)
+            yield lines[-1], lines
+            process.send_signal(signal.SIGINT)
+            lines.extend(process.communicate(timeout=30)[0].splitlines(keepends=True))
+        finally:
+            process.kill()
+
+
+def test_fastapi(engine: Sandbox, environment: dict[str, str], tmp_path: Path) -> None:
+    (example,) = EXAMPLES[FASTAPI]
+    (tmp_path / "service.py").write_text(example)
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key_id = client.create("ci").id
+    command = [sys.executable, "-m", "uvicorn", "service:app", "--port", "0", "--lifespan", "on"]
+    with child(command, tmp_path, environment, "running on") as (line, lines):
+        url = re.findall(r"http://[\d.:]+", line)[0]
+        with urllib3.PoolManager() as pool:
+            answers = [pool.request("GET", f"{url}/keys/{name}") for name in (key_id, UNKNOWN_ID, key_id)]
+        assert [answer.status for answer in answers] == [200, 404, 200]
+        assert answers[-1].json() == {"description": "ci", "active": True}
+    assert any("Application shutdown complete" in line for line in lines)
+    assert not any("Unclosed" in line or "Traceback" in line for line in lines), "".join(lines)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Celery's prefork needs fork")
+def test_celery(engine: Sandbox, environment: dict[str, str], tmp_path: Path) -> None:
+    (example,) = EXAMPLES[CELERY]
+    (tmp_path / "jobs.py").write_text(example)
+    (tmp_path / "queue" / "control").mkdir(parents=True)
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key_ids = [client.create(f"key {number}").id for number in range(3)]
+    queue = str(tmp_path / "queue")
+    environment["PYTHONPATH"] = os.pathsep.join((str(tmp_path), str(PROJECT)))
+    with child([sys.executable, "-c", WORKER, queue], tmp_path, environment, "ready.") as (_, lines):
+        caller = [sys.executable, "-c", CALLER, queue, *key_ids]
+        finished = subprocess.run(caller, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert finished.stdout.strip() == str([["key 0", "key 1", "key 2"]] * 4), finished.stderr
+    assert not any("Unclosed" in line or "Traceback" in line for line in lines), "".join(lines)
+
+
+def test_a_notebook(engine: Sandbox, environment: dict[str, str]) -> None:
+    """As its kernel does: the cells one after the other, on one loop that does not end between them."""
+    names: dict[str, Any] = {}
+    with closing(asyncio.new_event_loop()) as loop:
+        for cell in EXAMPLES[NOTEBOOK]:
+            code = compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            assert inspect.CO_COROUTINE & code.co_flags
+            loop.run_until_complete(types.FunctionType(code, names)())
+    assert [outcome.key_id for outcome in names["outcomes"]] == [names["created"].id]
+    assert [key.is_active for key in engine.keys()] == [False]
+
+
+def test_a_cancelled_creation(engine: Sandbox, environment: dict[str, str]) -> None:
+    (example,) = EXAMPLES[CANCELLED]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    release = threading.Event()
+
+    async def main() -> None:
+        async with AsyncApiKeysClient() as client:
+            assert engine.accepts(await names["create_within"](client, 5))
+            engine.queue(Fault.hold(threading.Event(), release, committed=True), operation="create")
+            with pytest.raises(TimeoutError):
+                await names["create_within"](client, 1)
+
+    run(main())
+    release.set()
+    assert [key.is_active for key in engine.keys()] == [True, False]

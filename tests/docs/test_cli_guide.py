@@ -1,0 +1,184 @@
+"""docs/guides/cli.md: its command lines work, its tables and documents are the program's, its pictures too."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_keys_client import ApiKeysClient, Role
+from api_keys_client._cli_session import ExitCode
+from api_keys_client.sandbox import Sandbox
+from tests.support.cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, piped, terminal, within
+
+PROJECT = Path(__file__).parents[2]
+GUIDE = PROJECT / "docs" / "guides" / "cli.md"
+TEXT = GUIDE.read_text(encoding="utf-8")
+IMAGES = GUIDE.parent / "images"
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`]+)`")
+LOCAL = {"http://www.w3.org", "http://127.0.0.1"}
+IMAGE = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
+LINK = re.compile(r"\[[^]]*\]\(([^)]*)\)")
+RECORD: list[str] = [*json.loads(next(code for language, code in FENCED.findall(TEXT) if language == "json"))]
+"""The fields of a record."""
+EXAMPLES = [
+    code.strip() for language, code in FENCED.findall(TEXT) if language == "sh" and code.startswith("api-keys ")
+]
+
+
+def rows(title: str, first: str) -> list[list[str]]:
+    """The rows of the table in a section whose header begins with this cell."""
+    parts = re.split(r"^##+ +(.+?) *$", TEXT, flags=re.MULTILINE)
+    found: list[list[str]] = []
+    for block in dict(zip(parts[1::2], parts[2::2], strict=True))[title].split("\n\n"):
+        lines = [
+            [cell.strip() for cell in line.strip("| ").split("|")] for line in block.splitlines() if line[:1] == "|"
+        ]
+        if lines and lines[0][0] == first:
+            found = lines[2:]
+    assert found, (title, first)
+    return found
+
+
+def first_word(row: list[str]) -> str:
+    """The first word of the code in a row's first cell."""
+    word: str = SPAN.findall(row[0])[0].split()[0]
+    return word
+
+
+@pytest.fixture
+def secret(engine: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """That of the key that the examples name, in an empty folder."""
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key = client.create("nightly evaluation", [Role.VALIDATION_USER])
+        for _ in range(3):
+            client.create("load test")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ID", key.id)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(PROGRAM.parent), os.environ["PATH"])))
+    return key.key.get_secret_value()
+
+
+def as_typed(sandbox: Sandbox, example: str, secret: str) -> Ran:
+    """What an example does in a terminal, where its questions are answered."""
+    # Ctrl-C is for the program: the shell that it was typed to lives on.
+    with terminal(sandbox, "-e", "-c", f"trap : INT; {example}", program="/bin/sh") as run:
+        if "--leaked" in example:
+            run.until("(it is not shown): ")
+            run.type(f"{secret}\n")
+        if " deactivate " in f"{example} " and "--yes" not in example:
+            run.until("[y/N] ")
+            run.type("y\n")
+        if example == "api-keys sandbox":
+            run.until("Ready: ")
+            run.type("\x03")
+        return run.end()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_works(engine: Sandbox, secret: str, example: str) -> None:
+    run = as_typed(engine, example, secret)
+    assert run.code == 0, run.plain
+    assert secret not in run.out
+    # Neither the program nor a command of an example leaves a secret that others can read.
+    assert [file for file in Path.cwd().iterdir() if file.stat().st_mode & 0o077] == []
+
+
+def test_every_command_has_a_row_and_an_example() -> None:
+    listed = re.findall(r"^  (\w+)  ", piped(None, "--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert [first_word(row) for row in rows("Commands", "Command")] == listed
+    used = {word for example in EXAMPLES for word in re.findall(r"api-keys ([a-z]+)", example)}
+    assert used | {"version"} == {*listed}
+
+
+def test_the_options_are_those_of_the_program() -> None:
+    options = re.findall(r"^  (--[\w-]+(?: [A-Z]+)?)  ", piped(None, "get", "--help").out, re.MULTILINE)
+    assert [SPAN.findall(row[0])[0] for row in rows("Commands", "Option")] == options
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    assert [int(row[0]) for row in rows("Exit codes", "Code")] == [*map(int, ExitCode)]
+
+
+def documented(row: list[str]) -> list[str]:
+    """The fields that a row on a document names, those of a record spelled out."""
+    spelled = row[1].replace("those of the record", " ".join(f"`{name}`" for name in RECORD))
+    return [name for name in SPAN.findall(spelled) if re.fullmatch("[a-z_]+", name) and name != "null"]
+
+
+def fields(document: Any) -> list[str]:
+    """Every field of a document, in their order, but for those inside of a record."""
+    if isinstance(document, list):
+        return fields(document[0]) if document else []
+    if not isinstance(document, dict):
+        return []
+    return [
+        field
+        for name, value in document.items()
+        for field in (name, *([] if isinstance(value, dict) and [*value] == RECORD else fields(value)))
+    ]
+
+
+def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path) -> None:
+    key_id = made(engine, "nightly evaluation")
+    runs: dict[str, list[str | Path]] = {
+        "list": ["list"],
+        "get": ["get", key_id],
+        "create": ["create", "--show"],
+        "deactivate": ["deactivate", "--yes", UNKNOWN_ID],
+        "rotate": ["rotate", key_id, "--to-file", tmp_path / "secret"],
+        "doctor": ["doctor"],
+        "version": ["version"],
+    }
+    documents = {name: within(engine, *arguments, "--json").document for name, arguments in runs.items()}
+    assert [*documents["get"]] == [*documents["list"]["keys"][0]] == RECORD
+    # Of the one, records are all there is; in the other, what counts is named.
+    documents["list"]["keys"], documents["deactivate"]["counts"] = [], {}
+    assert {name: fields(document) for name, document in documents.items()} == {
+        first_word(row): documented(row) for row in rows("Documents", "Command")
+    }
+
+
+def test_the_states_are_those_of_the_program() -> None:
+    # Each is seen in the tests of deactivate.
+    states = ["deactivated", "unconfirmed", "failed", "unknown", "not_begun"]
+    assert [first_word(row) for row in rows("Documents", "`state`")] == states
+
+
+def read(picture: Path) -> str:
+    """The text of a picture, without what is another in each run."""
+    without_styles = re.sub(r"<style>.*?</style>", "", picture.read_text("utf-8"), flags=re.DOTALL)
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", without_styles)).split())
+    for varying in (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", r":\d{4,5}\b", r"\b\d+ ms"):
+        text = re.sub(varying, "...", text)
+    return text
+
+
+def test_the_pictures_are_what_the_program_writes_now(tmp_path: Path) -> None:
+    command = [sys.executable, str(PROJECT / "scripts" / "pictures.py"), str(tmp_path)]
+    subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
+    shown = {image.name for image in IMAGES.glob("cli-*.svg")}
+    assert shown == {image.name for image in tmp_path.iterdir()} == {Path(name).name for name in IMAGE.findall(TEXT)}
+    for name in shown:
+        assert read(tmp_path / name) == read(IMAGES / name), "run scripts/pictures.py"
+        # A page that shows it loads nothing from elsewhere.
+        assert {*re.findall(r"https?://[^/:\"]+", (IMAGES / name).read_text("utf-8"))} <= LOCAL
+    assert "5/7 1 failed" in read(IMAGES / "cli-deactivate.svg")
+
+
+def test_the_links_and_pictures_lead_somewhere() -> None:
+    assert [
+        link for link in LINK.findall(TEXT) if not link.startswith("#") and not (GUIDE.parent / link).is_file()
+    ] == []
+    headings = re.findall(r"^##+ +(.+?) *$", FENCED.sub("", TEXT), re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    assert {link[1:] for link in LINK.findall(TEXT) if link.startswith("#")} <= anchors

@@ -1,0 +1,174 @@
+"""How a rotation that fails is undone: by itself, by its error, and without a token to do it."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from api_keys_client import (
+    ApiKeysClient,
+    ConfigurationError,
+    CreatedKey,
+    NotStored,
+    Outcome,
+    OutcomeUnknownError,
+    RotationError,
+    ServerError,
+)
+from api_keys_client.faults import Dropped, Exchange
+from api_keys_client.sandbox import Fault, Operation, Sandbox
+from tests.support.clients import Connect, requests
+from tests.support.rotations import (
+    Shelf,
+    active,
+    assert_hides,
+    caught,
+    fail,
+    refuse,
+    rotation_error,
+    settled,
+    shown_by,
+    store,
+    told_by,
+)
+
+
+class TestUndo:
+    def test_the_caller_knows_that_nothing_was_stored(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old_id = client.create("ci").id
+        error = rotation_error(lambda: client.rotate(old_id, store=fail))
+        assert active(sandbox) == {old_id, error.new_id}
+        settled(client, error.undo)
+        assert active(sandbox) == {old_id}
+        client.rotate(old_id, store=store)
+
+    def test_an_undo_that_fails_raises_and_can_be_called_again(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old_id = client.create("ci").id
+        error = rotation_error(lambda: client.rotate(old_id, store=fail))
+        sandbox.queue(Fault.status(500), operation="deactivate", times=3)
+        with pytest.raises(ServerError) as failure:
+            settled(client, error.undo)
+        assert failure.value.key_id == error.new_id
+        assert failure.value.outcome is Outcome.UNKNOWN
+        settled(client, error.undo)
+        assert active(sandbox) == {old_id}
+
+    def test_other_errors_have_nothing_to_undo(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old_id = client.create("ci").id
+        for error in (
+            rotation_error(lambda: client.rotate(old_id, store=refuse)),
+            rotation_error(lambda: client.rotate(old_id, store=store, verify=fail)),
+            pickle.loads(pickle.dumps(rotation_error(lambda: client.rotate(old_id, store=fail)))),
+        ):
+            before = len(sandbox.requests)
+            with pytest.raises(RuntimeError, match="nothing to undo"):
+                error.undo()
+            assert len(sandbox.requests) == before
+
+    def test_an_error_comes_out_of_a_pickle_as_it_was(self, client: ApiKeysClient) -> None:
+        old_id = client.create("ci").id
+        error = rotation_error(lambda: client.rotate(old_id, store=fail))
+        again = pickle.loads(pickle.dumps(error))
+        assert str(again) == str(error)
+        assert vars(again) == {**vars(error), "_undo": None}
+
+    def test_a_cause_is_kept_and_its_words_are_not_repeated(self, client: ApiKeysClient) -> None:
+        def leak(new: CreatedKey) -> None:
+            raise RuntimeError(new.key.get_secret_value())
+
+        old_id = client.create("ci").id
+        error = rotation_error(lambda: client.rotate(old_id, store=leak))
+        assert isinstance(error.__cause__, RuntimeError)
+        assert str(error.__cause__) not in f"{error} {error!r} {vars(error)} {pickle.dumps(error)!r}"
+
+    def test_a_store_that_says_no_shows_nothing(self, client: ApiKeysClient) -> None:
+        kept: list[str] = []
+
+        def keep_and_refuse(new: CreatedKey) -> None:
+            kept.append(new.key.get_secret_value())
+            del new
+            raise NotStored("no")
+
+        old_id = client.create("ci").id
+        error = rotation_error(lambda: client.rotate(old_id, store=keep_and_refuse))
+        assert_hides(shown_by(error), *kept)
+
+
+class Tokens:
+    """A token's source that runs dry: after so many requests it has none, or fails."""
+
+    def __init__(self, token: str, good: int, then: Callable[[], str]) -> None:
+        self._token = token
+        self.good = good
+        self._then = then
+
+    def __call__(self) -> str:
+        self.good -= 1
+        return self._token if self.good >= 0 else self._then()
+
+
+class TestATokenThatRunsDry:
+    @pytest.mark.parametrize("good", range(4))
+    def test_the_error_names_what_is_active(self, engine: Sandbox, connect: Connect, good: int) -> None:
+        shelf = Shelf(connect(engine.url, token=engine.token).create("ci"))
+        old_id = shelf.key_id
+        client = connect(engine.url, token=Tokens(engine.token, good, str))
+        error = caught(lambda: client.rotate(old_id, store=shelf))
+        assert isinstance(error, ConfigurationError if good < 2 else RotationError)
+        assert engine.accepts(shelf.secret)
+        assert all(key_id in told_by(error) for key_id in active(engine) - {shelf.key_id})
+        assert "is empty" in str(error)
+        assert requests(engine) == ["create", "list", "create", "deactivate"][: good + 1]
+
+    def test_what_could_not_be_undone_is_named(self, engine: Sandbox, connect: Connect) -> None:
+        old_id = connect(engine.url, token=engine.token).create("ci").id
+        client = connect(engine.url, token=Tokens(engine.token, 2, str))
+        error = rotation_error(lambda: client.rotate(old_id, store=refuse))
+        (new_id,) = active(engine) - {old_id}
+        assert f"Key {new_id} was made and could not be deactivated" in str(error)
+        assert error.leftovers == [new_id]
+
+    def test_it_is_not_said_that_nothing_was_sent_when_something_was(self, engine: Sandbox, connect: Connect) -> None:
+        key_id = connect(engine.url, token=engine.token).create("ci").id
+        client = connect(engine.url, token=Tokens(engine.token, 1, str))
+        engine.queue(Fault.drop(committed=True), operation="deactivate")
+        with pytest.raises(ConfigurationError) as failure:
+            client.deactivate(key_id)
+        assert failure.value.outcome is Outcome.UNKNOWN
+        assert "Nothing was sent" not in str(failure.value)
+
+
+def test_the_deadline_leaves_the_undo_its_time(sandbox: Sandbox, connect: Connect) -> None:
+    client = connect(sandbox.url, token=sandbox.token, deadline=0.3)
+    old_id = client.create("ci").id
+    looked = threading.Event()
+
+    def commit_once_it_was_looked_for(exchange: Exchange) -> Any:
+        def commit() -> None:
+            looked.wait()
+            exchange.answer()
+
+        threading.Thread(target=commit).start()
+        raise Dropped
+
+    def look(exchange: Exchange) -> Any:
+        response = exchange.answer()
+        looked.set()
+        return response
+
+    healthy = Fault("healthy", lambda exchange: exchange.answer())
+    faults: list[tuple[Operation, Fault]] = [
+        ("list", healthy),
+        ("create", Fault("late", commit_once_it_was_looked_for)),
+        ("list", Fault("look", look)),
+    ]
+    for operation, fault in faults:
+        sandbox.queue(fault, operation=operation)
+    with pytest.raises(OutcomeUnknownError, match="has been deactivated"):
+        client.rotate(old_id, store=store)
+    assert len(sandbox.keys()) == 2
+    assert active(sandbox) == {old_id}

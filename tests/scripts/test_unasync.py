@@ -1,0 +1,104 @@
+"""scripts/unasync.py: the committed sync client is what the async one gives, and a substitution cannot rot unseen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SCRIPT = "scripts/unasync.py"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A project that may be spoiled."""
+    shutil.copytree(
+        PROJECT / "api_keys_client", tmp_path / "api_keys_client", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (tmp_path / "scripts").mkdir()
+    for name in (SCRIPT, "pyproject.toml"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def unasync(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(project / SCRIPT), *arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after), encoding="utf-8", newline="\n")
+
+
+def derived(project: Path) -> dict[str, str]:
+    names = ("_attempts.py", "_client.py", "_rotate.py")
+    return {name: (project / "api_keys_client" / name).read_text(encoding="utf-8") for name in names}
+
+
+def test_the_sync_client_is_what_the_async_one_gives() -> None:
+    checked = unasync(PROJECT, "--check")
+    assert checked.stdout + checked.stderr == ""
+    assert checked.returncode == 0
+
+
+def test_the_derived_files_say_so() -> None:
+    for name, text in derived(PROJECT).items():
+        source = name.replace(".py", "_async.py")
+        first = text.splitlines()[0]
+        assert source in first
+        assert SCRIPT in first
+
+
+def test_an_edited_derived_file_is_shown_and_left_alone(copy: Path) -> None:
+    edit(copy / "api_keys_client" / "_client.py", "class ApiKeysClient(", "class AnotherClient(")
+    before = derived(copy)
+    checked = unasync(copy, "--check")
+    assert checked.returncode == 1
+    assert "-class AnotherClient(" in checked.stdout
+    assert "+class ApiKeysClient(" in checked.stdout
+    assert "run scripts/unasync.py" in checked.stderr
+    assert derived(copy) == before
+
+
+def test_an_edited_source_is_shown_and_then_written(copy: Path) -> None:
+    edit(
+        copy / "api_keys_client" / "_client_async.py",
+        "    async def __aenter__(self)",
+        '    async def ping(self) -> None:\n        """async and await in words stay."""\n'
+        "        # So does await in a comment.\n        await self.list()\n\n    async def __aenter__(self)",
+    )
+    checked = unasync(copy, "--check")
+    assert checked.returncode == 1
+    assert "+    def ping(self) -> None:" in checked.stdout
+    written = unasync(copy)
+    assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    client = derived(copy)["_client.py"]
+    assert '    def ping(self) -> None:\n        """async and await in words stay."""\n' in client
+    assert "        # So does await in a comment.\n        self.list()\n\n    def __enter__(self)" in client
+    assert unasync(copy, "--check").returncode == 0
+
+
+def test_a_missing_derived_file_is_written(copy: Path) -> None:
+    before = derived(copy)
+    (copy / "api_keys_client" / "_attempts.py").unlink()
+    assert unasync(copy, "--check").returncode == 1
+    assert unasync(copy).returncode == 0
+    assert derived(copy) == before
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_a_substitution_that_nothing_needs_is_an_error(copy: Path, arguments: tuple[str, ...]) -> None:
+    edit(copy / SCRIPT, "SUBSTITUTIONS = {\n", 'SUBSTITUTIONS = {\n    "AsyncNothing": "Nothing",\n')
+    finished = unasync(copy, *arguments)
+    assert finished.returncode == 1
+    assert finished.stderr == "unasync: never used: AsyncNothing\n"

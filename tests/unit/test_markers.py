@@ -1,0 +1,210 @@
+"""The marks in descriptions, and what an undo says: all of it pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import assume, example, given, strategies
+
+from api_keys_client import ApiKeyResponse, InvalidRequestError
+from api_keys_client.rotation import (
+    CleanupReport,
+    Creation,
+    Mark,
+    has_nonce,
+    leftovers_of,
+    mark_of,
+    own_description,
+    refuse_mark,
+    replacement_mark,
+    temporary_mark,
+    unmarked,
+)
+from tests.support.rotations import properties
+
+NONCE = "0123456789ab"
+IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abcdef"]
+FIRST, SECOND, THIRD, *_ = IDS
+LOOK_ALIKES = (
+    "(temporary)",
+    "a (temporary #xyz)",
+    f"(temporary #{NONCE}) b",
+    f"a(temporary #{NONCE})",
+    f"a (temporary #{NONCE}0)",
+    f"a (temporary #{NONCE.upper()})",
+    f"a (replaces #{NONCE})",
+    f"a (replaces x #{NONCE})",
+    f"a (replaces {FIRST}0 #{NONCE})",
+    f"a (replaces {FIRST} #{NONCE}) ",
+    f"a (replaces {FIRST} #{NONCE})\n",
+    f"(replaces {FIRST} #{NONCE}",
+)
+MARKS = (f"(temporary #{NONCE})", f"a (temporary #{NONCE})", f"(replaces {FIRST} #{NONCE})")
+
+nonces = strategies.text("0123456789abcdef", min_size=12, max_size=12)
+ids = strategies.uuids().map(str)
+descriptions = (
+    strategies.none()
+    | strategies.text()
+    | strategies.text(" ()#🔑[]\n")
+    | strategies.sampled_from(LOOK_ALIKES + MARKS)
+    | strategies.tuples(strategies.text(), strategies.sampled_from(MARKS)).map(" ".join)
+)
+
+
+@properties
+@given(descriptions, nonces, nonces)
+def test_a_temporary_mark_is_written_and_read_back(description: str | None, nonce: str, other: str) -> None:
+    marked = temporary_mark(description, nonce)
+    assert marked.endswith(f"(temporary #{nonce})")
+    assert mark_of(marked) == Mark(nonce, None)
+    assert has_nonce(marked, nonce)
+    assert has_nonce(marked, other) is (nonce == other)
+    assert not has_nonce(f"{marked}.", nonce)
+    # Of nothing and of nothing at all the marks look the same.
+    assert unmarked(marked) == (description or None)
+
+
+@properties
+@given(descriptions, ids, nonces)
+def test_a_replacement_mark_is_written_and_read_back(description: str | None, replaced: str, nonce: str) -> None:
+    marked = replacement_mark(description, replaced, nonce)
+    assert marked.endswith(f"(replaces {replaced} #{nonce})")
+    assert mark_of(marked) == Mark(nonce, replaced)
+    assert unmarked(marked) == (unmarked(description) or None)
+    assert replacement_mark(description, replaced.upper(), nonce) == marked
+
+
+@properties
+@given(descriptions, strategies.lists(strategies.tuples(ids, nonces), min_size=1))
+def test_marks_do_not_stack(description: str | None, rotations: list[tuple[str, str]]) -> None:
+    marked = description
+    for replaced, nonce in rotations:
+        marked = replacement_mark(marked, replaced, nonce)
+    assert marked == replacement_mark(description, *rotations[-1])
+
+
+@properties
+@given(descriptions)
+@example("x" * 100_000 + " (temporary #")
+@example(" (" * 50_000)
+def test_what_bears_no_mark_is_left_alone(description: str | None) -> None:
+    assume(mark_of(description) is None)
+    assert unmarked(description) == description
+
+
+@pytest.mark.parametrize("description", LOOK_ALIKES)
+def test_what_only_looks_like_a_mark_is_none(description: str) -> None:
+    assert mark_of(description) is None
+    assert unmarked(description) == description
+
+
+@pytest.mark.parametrize("description", MARKS)
+def test_what_a_user_writes_like_a_mark_is_one(description: str) -> None:
+    assert mark_of(description)
+    assert unmarked(description) in ("a", None)
+
+
+def record(key_id: str, description: str | None = None) -> ApiKeyResponse:
+    return ApiKeyResponse(id=key_id, is_active=True, created_at=datetime(2026, 1, 2), description=description)
+
+
+def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
+    return record(key_id, replacement_mark("ci", replaced, NONCE))
+
+
+@pytest.mark.parametrize(
+    ("old", "others", "left"),
+    [
+        (record(FIRST), [], []),
+        (record(FIRST), [record(SECOND), record(THIRD, "ci")], []),
+        (record(FIRST), [replacing(SECOND, FIRST)], [SECOND]),
+        (record(FIRST), [replacing(SECOND, THIRD), record(THIRD)], []),
+        (record(FIRST), [record(SECOND, temporary_mark("ci", NONCE))], []),
+        # What it replaced itself, and what else was to replace that.
+        (replacing(SECOND, FIRST), [record(FIRST, "ci")], [FIRST]),
+        (replacing(SECOND, FIRST), [replacing(THIRD, FIRST)], [THIRD]),
+        (replacing(SECOND, FIRST), [replacing(THIRD, SECOND), record(FIRST, "ci")], [THIRD, FIRST]),
+        # What the one before replaced, that was the last rotation's to name.
+        (replacing(THIRD, SECOND), [record(FIRST)], []),
+        # Only the old one's own mark, not one that it bore once.
+        (record(SECOND, temporary_mark(replacement_mark("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
+        (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
+        (replacing(SECOND, FIRST), [record(FIRST.upper(), "ci")], [FIRST.upper()]),
+    ],
+)
+def test_what_earlier_rotations_left(old: ApiKeyResponse, others: list[ApiKeyResponse], left: list[str]) -> None:
+    found = leftovers_of(old, [*others, old])
+    assert [record.id for record in found.certain] == left
+    assert found.doubtful == []
+
+
+UNLIKE = {
+    "description": record(FIRST, "ours"),
+    "roles": record(FIRST, "ci").model_copy(update={"roles": ["TASK-ADMIN"]}),
+}
+
+
+@pytest.mark.parametrize("unlike", UNLIKE.values(), ids=UNLIKE)
+def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiKeyResponse) -> None:
+    """Anyone can write a description that names another's key."""
+    forged = replacing(SECOND, FIRST)
+    successor = unlike.model_copy(
+        update={"id": THIRD, "description": replacement_mark(unlike.description, FIRST, NONCE)}
+    )
+    own = record(IDS[3], replacement_mark("other words", SECOND, NONCE))
+    found = leftovers_of(forged, [unlike, successor, own])
+    assert [left.id for left in found.doubtful] == [FIRST, THIRD]
+    assert [left.id for left in found.certain] == [own.id]
+    assert found.all() == [own, unlike, successor]
+
+
+@properties
+@given(strategies.permutations(IDS), strategies.lists(strategies.booleans(), min_size=4, max_size=4))
+def test_all_that_replace_a_key_are_found_and_no_other(order: list[str], chosen: list[bool]) -> None:
+    old, stranger, *others = order
+    records = [replacing(other, old if mine else stranger) for other, mine in zip(others, chosen, strict=True)]
+    found = {left.id for left in leftovers_of(record(old), [record(old), record(stranger), *records]).certain}
+    assert found == {other for other, mine in zip(others, chosen, strict=True) if mine}
+
+
+def test_an_undo_says_only_what_it_saw() -> None:
+    report = CleanupReport(NONCE, "Nobody looked")
+    assert str(report) == "Nobody looked; one may still appear, with #0123456789ab in its description."
+    assert NONCE in report.next_step
+    report.deactivated += ["one", "two"]
+    assert str(report) == "Key one, two was made and has been deactivated."
+    assert report.next_step == "Nothing of it was seen to be left; call again."
+    report.still_active += ["three", "four"]
+    assert str(report) == "Key three, four was made and could not be deactivated for certain."
+    assert NONCE in report.next_step
+
+
+def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_one() -> None:
+    creation = Creation(NONCE, 1, old_id=FIRST)
+    assert creation.is_of(replacing(SECOND, FIRST))
+    assert not creation.is_of(replacing(FIRST.upper(), FIRST))
+    assert not creation.is_of(record(SECOND, replacement_mark("ci", FIRST, "ba9876543210")))
+    assert not creation.is_of(record(SECOND, "ci"))
+    assert not creation.is_of(record(SECOND))
+    assert Creation(NONCE, 1).is_of(replacing(FIRST, SECOND))
+
+
+@pytest.mark.parametrize("description", MARKS)
+def test_a_description_of_the_callers_own_cannot_end_in_a_mark(description: str) -> None:
+    for refuse in (own_description, refuse_mark):
+        with pytest.raises(InvalidRequestError, match="leave the mark out"):
+            refuse(description)
+
+
+@pytest.mark.parametrize("description", [None, "", "ci", "ci (old)", *LOOK_ALIKES])
+def test_any_other_description_is_the_callers_own(description: str | None) -> None:
+    refuse_mark(description)
+    assert own_description(description) == description
+
+
+def test_what_is_no_description_is_refused_as_such() -> None:
+    refuse_mark(7)
+    with pytest.raises(InvalidRequestError, match="not int"):
+        own_description(7)
