@@ -1,4 +1,4 @@
-"""What type checkers make of code that uses the package: they look at the files beside this one as they would at a user's."""
+"""What type checkers make of code that uses the package: they look at the files beside this one as at a user's."""
 
 from __future__ import annotations
 
