@@ -22,8 +22,8 @@ from typing import IO, NamedTuple, TypeAlias
 
 from pydantic import SecretStr
 
-from api_keys_client._arguments import refused
-from api_keys_client._calls import CreatedKey
+from api_keys_client._core.operations import CreatedKey
+from api_keys_client._core.validation import invalid_argument
 from api_keys_client.errors import NotStored, strip_traceback
 
 if sys.platform == "win32":
@@ -44,7 +44,7 @@ __all__ = ["CommandFailed", "command", "env_file", "file"]
 
 Store: TypeAlias = Callable[[CreatedKey], None]
 
-STDERR_MOST = 2_000
+MAX_STDERR = 2_000
 
 _ARGV = "A command is a list of strings without NUL or lone surrogates: the program, then its arguments."
 _DAY = 86_400.0
@@ -54,8 +54,8 @@ LOCK_SECONDS = 30.0
 
 _LOCK_ENDING = ".api-keys-lock"
 _LOCK_PLACE = f"a file beside it that ends in {_LOCK_ENDING}"
-_WAIT_FIRST = 0.001
-_WAIT_MOST = 0.1
+_FIRST_WAIT = 0.001
+_MAX_WAIT = 0.1
 _FULL = "it is there already, and is not empty"
 # How often a file is read and written anew because another program changed it meanwhile.
 _UPDATES_MOST = 5
@@ -98,11 +98,11 @@ def file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Store:
     """
     target = _checked(path)
     if not isinstance(overwrite, bool):
-        raise refused("overwrite= is True or False.")
+        raise invalid_argument("overwrite= is True or False.")
     if overwrite:
         return lambda new: _replace(target, lambda: new.key)
     if _is_full(_version(target)):
-        raise refused(_printable(f"A secret cannot be kept at {target}: {_FULL}."))
+        raise invalid_argument(_printable(f"A secret cannot be kept at {target}: {_FULL}."))
     return lambda new: _update(target, lambda: new.key, only_new=True)
 
 
@@ -118,7 +118,9 @@ def env_file(path: str | os.PathLike[str], name: str) -> Store:
             others can write to its folder.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise refused("The name of a variable has letters, digits and underscores, and does not begin with a digit.")
+        raise invalid_argument(
+            "The name of a variable has letters, digits and underscores, and does not begin with a digit."
+        )
     target = _checked(path)
     return lambda new: _update(target, lambda: _with_variable(_text_of(target), name, new.key))
 
@@ -137,12 +139,12 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
         InvalidRequestError: argv is not a list of strings that a program can be given, or timeout no number of seconds.
     """
     if isinstance(argv, (str, bytes)) or not isinstance(argv, Sequence) or not argv:
-        raise refused(_ARGV)
+        raise invalid_argument(_ARGV)
     words = [*argv]
     if not all(map(_is_word, words)):
-        raise refused(_ARGV)
+        raise invalid_argument(_ARGV)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= _DAY:
-        raise refused("timeout= is a positive number of seconds, at most a day.")
+        raise invalid_argument("timeout= is a positive number of seconds, at most a day.")
     return lambda new: _run(words, timeout, new.key)
 
 
@@ -160,14 +162,18 @@ def _checked(path: str | os.PathLike[str]) -> Path:
         target = Path(path).absolute()
         os.fsencode(target)
     except TypeError:
-        raise refused(f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}.") from None
+        raise invalid_argument(
+            f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}."
+        ) from None
     except UnicodeEncodeError:
-        raise refused("A file's path holds a lone surrogate, so no file can have it.") from None
+        raise invalid_argument("A file's path holds a lone surrogate, so no file can have it.") from None
     except OSError:
-        raise refused("A file's path is relative, and the working directory is gone or cannot be read.") from None
+        raise invalid_argument(
+            "A file's path is relative, and the working directory is gone or cannot be read."
+        ) from None
     problem = _problem(target)
     if problem:
-        raise refused(_printable(f"A secret cannot be kept at {target}: {problem}."))
+        raise invalid_argument(_printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
 
 
@@ -362,7 +368,7 @@ def _locked(lock: Path, target: Path) -> IO[bytes]:
         NotStored: there can be no such file, or somebody else held the lock for LOCK_SECONDS.
     """
     until = time.monotonic() + LOCK_SECONDS
-    wait = _WAIT_FIRST
+    wait = _FIRST_WAIT
     while True:
         try:
             opened = open(lock, "r+b", buffering=0, opener=_open_lock)  # noqa: SIM115  # the caller closes it
@@ -380,7 +386,7 @@ def _locked(lock: Path, target: Path) -> IO[bytes]:
             raise _not_stored(target, f"its lock, {_LOCK_PLACE}, was not free for {LOCK_SECONDS:g} seconds")
         # The system's own wait for a lock has no limit.
         time.sleep(wait)
-        wait = min(2 * wait, _WAIT_MOST)
+        wait = min(2 * wait, _MAX_WAIT)
 
 
 def _open_lock(path: str, _: int) -> int:
@@ -486,6 +492,6 @@ def _said(stderr: IO[bytes], secret: SecretStr) -> str:
     # As long as the secret, so that what comes behind stays where the cut is.
     mask = b"[secret]".ljust(length, b"\0")[:length]
     stderr.seek(0)
-    said = stderr.read(STDERR_MOST + length).replace(secret.get_secret_value().encode(), mask)[:STDERR_MOST]
+    said = stderr.read(MAX_STDERR + length).replace(secret.get_secret_value().encode(), mask)[:MAX_STDERR]
     text = said.replace(b"\0", b"").decode("utf-8", "replace")
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text).strip()

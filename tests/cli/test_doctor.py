@@ -17,7 +17,7 @@ import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from api_keys_client._cli_doctor import DOCUMENT_MOST, ENGINE_VERSION
+from api_keys_client.cli.doctor import ENGINE_VERSION, MAX_DOCUMENT_BYTES
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.cli_runs import UNKNOWN_ID, Ran, check_silent, in_terminal, made, piped, within
 
@@ -97,7 +97,11 @@ def test_the_question_for_the_version_bears_no_token_and_follows_no_redirect(eng
         ("text", "unknown", "something else"),
         (lambda _: Response("<html>", 200), "unknown", "something else"),
         (lambda _: Response("[" * 200_000, 200), "unknown", "something else"),
-        (lambda _: Response(b" " * (DOCUMENT_MOST + 1) + b'{"info": {"version": "1"}}'), "unknown", "something else"),
+        (
+            lambda _: Response(b" " * (MAX_DOCUMENT_BYTES + 1) + b'{"info": {"version": "1"}}'),
+            "unknown",
+            "something else",
+        ),
     ],
     ids=["another", "hostile", "number", "list", "text", "page", "deep", "endless"],
 )

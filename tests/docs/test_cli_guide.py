@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysClient, Role
-from api_keys_client._cli_session import ExitCode
+from api_keys_client.cli.common import ExitCode
 from api_keys_client.sandbox import Sandbox
 from tests.support.cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, piped, terminal, within
 

@@ -13,10 +13,11 @@ import pytest
 
 import api_keys_client
 from api_keys_client import ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
-from api_keys_client._calls import Answer, Call, Calls, Lost
-from api_keys_client._outcome import Again, judge
+from api_keys_client._core.messages import RawResponse, Request, TransportFailure
+from api_keys_client._core.operations import Operations
+from api_keys_client._core.options import ClientOptions, resolve_settings
+from api_keys_client._core.policy import Retry, evaluate
 from api_keys_client.sandbox import Fault, Sandbox
-from api_keys_client.settings import ClientOptions, resolve_settings
 from tests.support.wire import KEY_ID
 
 PROJECT = Path(__file__).parents[2]
@@ -91,17 +92,17 @@ def test_every_error_is_in_its_table() -> None:
 
 
 SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
-CALLS = Calls(SETTINGS)
-EACH_ROW: list[list[Answer | Lost]] = [
-    [Lost(False, "refused", ""), Lost(False, "timeout", "")],
-    [Lost(False, "tls_untrusted", ""), Lost(False, "tls_refused", "")],
-    [Lost(True, "reset", ""), Lost(True, "timeout", "")],
-    [Answer(429)],
-    [Answer(status) for status in (408, 500, 502, 503, 504)],
-    [Answer(status) for status in (501, 505, 511, 599)],
-    [Answer(status) for status in (307, 308, 400, 401, 403, 404, 405, 407, 409, 418, 422)],
-    [Answer(status) for status in (300, 301, 302, 303, 304)],
-    [Answer(status, b"<html>") for status in (200, 201, 202, 206)],
+CALLS = Operations(SETTINGS)
+EACH_ROW: list[list[RawResponse | TransportFailure]] = [
+    [TransportFailure(False, "refused", ""), TransportFailure(False, "timeout", "")],
+    [TransportFailure(False, "tls_untrusted", ""), TransportFailure(False, "tls_refused", "")],
+    [TransportFailure(True, "reset", ""), TransportFailure(True, "timeout", "")],
+    [RawResponse(429)],
+    [RawResponse(status) for status in (408, 500, 502, 503, 504)],
+    [RawResponse(status) for status in (501, 505, 511, 599)],
+    [RawResponse(status) for status in (307, 308, 400, 401, 403, 404, 405, 407, 409, 418, 422)],
+    [RawResponse(status) for status in (300, 301, 302, 303, 304)],
+    [RawResponse(status, b"<html>") for status in (200, 201, 202, 206)],
 ]
 
 
@@ -109,14 +110,16 @@ ROWS = rows("What happened")
 
 
 @pytest.mark.parametrize(("row", "came"), [*zip(ROWS, EACH_ROW, strict=True)], ids=[row[0] for row in ROWS])
-def test_the_table_of_one_call_is_what_the_client_does(row: list[str], came: list[Answer | Lost]) -> None:
-    replayed: list[Call[Any]] = [CALLS.list(), CALLS.get(KEY_ID), CALLS.deactivate(KEY_ID)]
-    create: list[Call[Any]] = [CALLS.create("ci", [])]
+def test_the_table_of_one_call_is_what_the_client_does(
+    row: list[str], came: list[RawResponse | TransportFailure]
+) -> None:
+    replayed: list[Request[Any]] = [CALLS.list(), CALLS.get(KEY_ID), CALLS.deactivate(KEY_ID)]
+    create: list[Request[Any]] = [CALLS.create("ci", [])]
     for calls, said in ((replayed, row[1]), (create, row[2])):
         for call in calls:
             for each in came:
-                verdict = judge(call, each, attempt=1, elapsed=0.0, settings=SETTINGS, chance=0.5)
-                assert isinstance(verdict, Again) is (said == "again")
+                verdict = evaluate(call, each, attempt=1, elapsed=0.0, settings=SETTINGS, jitter=0.5)
+                assert isinstance(verdict, Retry) is (said == "again")
                 assert isinstance(verdict, OutcomeUnknownError) is (said == "stop: unknown")
     assert {row[1], row[2]} <= {"again", "stop", "stop: unknown"}
 

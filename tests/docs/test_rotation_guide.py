@@ -19,7 +19,7 @@ from tests.support.rotations import active
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "guides" / "rotation.md").read_text(encoding="utf-8")
-SOURCE = (PROJECT / "api_keys_client" / "_rotate.py").read_text(encoding="utf-8")
+SOURCE = (PROJECT / "api_keys_client" / "_sync" / "rotation.py").read_text(encoding="utf-8")
 
 # What every program of a recipe is in the tests: it keeps its arguments, its environment and its input.
 PROGRAM = """#!/bin/sh

@@ -17,8 +17,8 @@ import urllib3
 from werkzeug.wrappers import Response
 
 from api_keys_client import ApiKeysClient
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Operation, Profile, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.conformance.deployment import Answer, pool_for
 from tests.support.clients import PROXIES
 from tests.support.interrupts import press

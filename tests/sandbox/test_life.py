@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Response
 
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, ReceivedRequest, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.calling import (
     KEYS,
     PATIENCE,

@@ -11,8 +11,7 @@ import pytest
 import urllib3
 from werkzeug.wrappers import Request as WSGIRequest
 
-from api_keys_client import sandbox
-from api_keys_client.sandbox import Sandbox
+from api_keys_client.sandbox import Sandbox, application
 from tests.support.calling import KEYS, PATIENCE, UNKNOWN_ID, Caller, address, eventually, head_of, one_of_each, stored
 
 
@@ -140,8 +139,8 @@ class TestBounds:
         assert engine.keys() == []
 
     def test_only_so_many_requests_are_remembered(self, caller: Caller, engine: Sandbox) -> None:
-        for _ in range(sandbox.MAX_REQUESTS + 2):
+        for _ in range(application.MAX_REQUESTS + 2):
             engine.respond(WSGIRequest.from_values("/elsewhere"))
         caller.call("GET", KEYS)
-        assert len(engine.requests) == sandbox.MAX_REQUESTS
+        assert len(engine.requests) == application.MAX_REQUESTS
         assert engine.requests[-1].operation == "list"

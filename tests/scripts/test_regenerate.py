@@ -193,16 +193,16 @@ def without_a_field(specification: dict[str, Any]) -> None:
         (with_a_schema_that_is_not_there, "#/components/schemas/Owner is referred to"),
         (with_one_name_twice, "cannot be imported: TypeError"),
         (with_a_model_that_cannot_be_written, "the generator failed: .*Could not generate model"),
-        (without_operations, "there is no create_api_key_auth_api_keys__post, on which Calls.create in "),
+        (without_operations, "there is no create_api_key_auth_api_keys__post, on which Operations.create in "),
         (
             with_an_operation_of_another_id,
             "there is no get_all_active_api_keys_auth_api_keys__get, on which",
         ),
         (with_an_operation_of_another_tag, "there is no create_api_key_auth_api_keys__post.tags.API Keys, on which"),
-        (without_its_parameter, "__get.parameters.api_key_id, on which Calls.get in .*/_calls.py relies"),
-        (with_another_body, "__post.body.NewApiKeyRequest, on which Calls.create in .*/_calls.py relies"),
-        (without_a_model, "there is no APIKeysRolesEnum, on which rotate in .*/_rotate.py relies"),
-        (without_a_field, "there is no ApiKeyResponse.is_active, on which Attempts in .*/_attempts.py relies"),
+        (without_its_parameter, "__get.parameters.api_key_id, on which Operations.get in .*/operations.py relies"),
+        (with_another_body, "__post.body.NewApiKeyRequest, on which Operations.create in .*/operations.py relies"),
+        (without_a_model, "there is no APIKeysRolesEnum, on which rotate in .*/_async/rotation.py relies"),
+        (without_a_field, "there is no ApiKeyResponse.is_active, on which Executor in .*/_async/executor.py relies"),
     ],
 )
 def test_a_specification_that_fails_changes_nothing(

@@ -35,13 +35,14 @@ def test_an_operation_of_another_id_breaks_and_does_not_generate(sync: Sync, roo
     old = "get_api_key_auth_api_keys__api_key_id__get"
     assert finished.lines[:2] == [
         f"changed operation id {old}: {old} -> get_api_key",
-        "touches Calls.get in api_keys_client/_calls.py",
+        "touches Operations.get in api_keys_client/_core/operations.py",
     ]
     command = [sys.executable, str(SCRIPTS / "regenerate.py"), "--root", str(root)]
     generated = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert generated.returncode == 1
     assert generated.stderr == (
-        f"regenerate: openapi.json: there is no {old}, on which Calls.get in api_keys_client/_calls.py relies\n"
+        f"regenerate: openapi.json: there is no {old}, "
+        "on which Operations.get in api_keys_client/_core/operations.py relies\n"
     )
     assert not (root / "_generated").exists()
 
@@ -72,7 +73,7 @@ def test_a_role_that_is_gone_breaks(sync: Sync) -> None:
     finished = sync(document)
     assert finished.code == 4
     assert finished.lines[0] == "removed enum value APIKeysRolesEnum: ORG-ADMIN"
-    assert "touches checked_roles in api_keys_client/_arguments.py" in finished.lines
+    assert "touches checked_roles in api_keys_client/_core/validation.py" in finished.lines
 
 
 def test_an_answers_field_that_is_gone_is_told_although_the_overlay_no_longer_fits(sync: Sync, root: Path) -> None:
@@ -84,7 +85,7 @@ def test_an_answers_field_that_is_gone_is_told_although_the_overlay_no_longer_fi
     named = "Targets of the overlay that match nothing:\n  $.components.schemas.ApiKeyResponse.properties.is_active\n"
     assert finished.output.endswith(named)
     assert finished.lines[0] == "removed field ApiKeyResponse.is_active: boolean"
-    assert "touches Attempts in api_keys_client/_attempts.py" in finished.lines
+    assert "touches Executor in api_keys_client/_async/executor.py" in finished.lines
 
 
 def test_a_required_parameter_that_is_new_breaks(sync: Sync) -> None:
@@ -95,7 +96,7 @@ def test_a_required_parameter_that_is_new_breaks(sync: Sync) -> None:
     assert finished.code == 4
     assert finished.lines[:2] == [
         "added required query parameter get_all_active_api_keys_auth_api_keys__get.parameters.tenant",
-        "touches Calls.list in api_keys_client/_calls.py",
+        "touches Operations.list in api_keys_client/_core/operations.py",
     ]
 
 
@@ -117,7 +118,7 @@ def test_the_report_as_json(sync: Sync) -> None:
                 "before": None,
                 "after": None,
                 "breaking": True,
-                "touches": ["Calls.deactivate in api_keys_client/_calls.py"],
+                "touches": ["Operations.deactivate in api_keys_client/_core/operations.py"],
             },
             {
                 "kind": "added",
