@@ -149,7 +149,7 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
 
 
 def _is_word(word: object) -> bool:
-    """Whether it can be the argument of a program."""
+    """Tells whether it can be the argument of a program."""
     try:
         return isinstance(word, str) and b"\0" not in os.fsencode(word)
     except UnicodeEncodeError:
@@ -157,7 +157,7 @@ def _is_word(word: object) -> bool:
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
-    """The path as given, made absolute, if a secret can be kept there."""
+    """Gives the path as given, made absolute, if a secret can be kept there."""
     try:
         target = Path(path).absolute()
         os.fsencode(target)
@@ -178,12 +178,12 @@ def _checked(path: str | os.PathLike[str]) -> Path:
 
 
 def _printable(text: str) -> str:
-    """The text with the bytes of a path that are no text spelled out: it could not be printed with them."""
+    """Gives the text with the bytes of a path that are no text spelled out: it could not be printed with them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _problem(target: Path) -> str | None:
-    """Why a secret cannot be kept there; None if it can."""
+    """Says why a secret cannot be kept there; None if it can."""
     try:
         return _unfit(target)
     except OSError as error:
@@ -311,7 +311,7 @@ class _Version(NamedTuple):
 
 
 def _version(target: Path) -> _Version | None:
-    """None where there is no file."""
+    """Gives the file's version; None where there is no file."""
     try:
         found = os.lstat(target)
     except FileNotFoundError:
@@ -413,12 +413,12 @@ def _is_at(opened: IO[bytes], path: Path) -> bool:
 
 
 def _text_of(target: Path) -> SecretStr:
-    """What a file holds, secrets among it; bytes that are no UTF-8 survive in it."""
+    """Gives what a file holds, secrets among it; bytes that are no UTF-8 survive in it."""
     return SecretStr(target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else "")
 
 
 def _with_variable(before: SecretStr, name: str, secret: SecretStr) -> SecretStr:
-    """The text of a dotenv file with one variable changed, or added at its end."""
+    """Gives the text of a dotenv file with one variable changed, or added at its end."""
     # Asked for at each use, so that no local holds it.
     text = before.get_secret_value
     places = [line.span("value") for line in _LINE.finditer(text()) if line["name"] == name]
@@ -467,7 +467,7 @@ def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
 
 
 def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:
-    """The process and the file that its stderr goes to, which no grandchild can hold up; or why there is none."""
+    """Gives the process and the file that its stderr goes to, which no grandchild can hold up; or why there is none."""
     stderr: IO[bytes] | None = None
     try:
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  # whoever runs the command closes it
@@ -487,7 +487,7 @@ def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:
 
 
 def _said(stderr: IO[bytes], secret: SecretStr) -> str:
-    """The beginning of what a command said, without the secret."""
+    """Gives the beginning of what a command said, without the secret."""
     length = len(secret.get_secret_value().encode())
     # As long as the secret, so that what comes behind stays where the cut is.
     mask = b"[secret]".ljust(length, b"\0")[:length]

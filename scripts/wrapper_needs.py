@@ -55,7 +55,7 @@ NEEDS = {
         "ApiKeyResponse.description",
         "ApiKeyResponse.roles",
     ),
-    "rotate in api_keys_client/_async/rotation.py": (
+    "replace in api_keys_client/_async/rotation.py": (
         "ApiKeyResponse.id",
         "ApiKeyResponse.description",
         "ApiKeyResponse.is_active",

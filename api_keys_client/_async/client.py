@@ -11,7 +11,16 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from api_keys_client._async.executor import Executor
-from api_keys_client._async.rotation import AsyncRotation, Leftovers, NewKeyCallback, rotate
+from api_keys_client._async.rotation import (
+    AsyncRotation,
+    Leftovers,
+    NewKeyCallback,
+    checked_leftovers,
+    chosen_to_end,
+    find,
+    replace,
+    roles_of,
+)
 from api_keys_client._core.generated import ApiKeyResponse, Role
 from api_keys_client._core.markers import own_description, refuse_marker, strip_marker, temporary_marker
 from api_keys_client._core.operations import CreatedKey, Operations
@@ -27,9 +36,9 @@ from api_keys_client._core.options import (
 
 # sync: from api_keys_client._core.generated import APIKeysApi
 from api_keys_client._core.policy import Deactivation
-from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, invalid_argument
+from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
 from api_keys_client._transport.aio import Transport
-from api_keys_client._transport.concurrency import fan_out_async
+from api_keys_client._transport.concurrency import check_user_function_async, fan_out_async
 from api_keys_client._transport.system import environment, new_creation
 
 
@@ -88,7 +97,7 @@ class AsyncApiKeysClient:
         max_attempts: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A view of this client with other options, on the same connections.
+        """Gives a view of this client with other options, on the same connections.
 
         What is None stays as it is; `headers` are added to those there are. Closing a view leaves
         the connections to the client that it was made from.
@@ -167,7 +176,7 @@ class AsyncApiKeysClient:
     async def list(
         self, description: str | None = None, role: Role | str | None = None
     ) -> builtins.list[ApiKeyResponse]:
-        """The active keys, in no particular order, without their secrets.
+        """Gives the active keys, in no particular order, without their secrets.
 
         Args:
             description: only keys with this description (str), the client's own markers aside.
@@ -184,7 +193,7 @@ class AsyncApiKeysClient:
         return records
 
     async def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
-        """The record of a key, active or not, without its secret.
+        """Gives the record of a key, active or not, without its secret.
 
         Its `created_at` is the server's local time without an offset, and the same for all keys that one
         server process made: it tells neither age nor order.
@@ -206,7 +215,7 @@ class AsyncApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        return await self._executor.deactivate(canonical_id(key_id))
+        return await self._executor.deactivate(key_id)
 
     async def deactivate_many(
         self,
@@ -237,7 +246,7 @@ class AsyncApiKeysClient:
 
     @asynccontextmanager
     async def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> AsyncIterator[CreatedKey]:
-        """A key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
+        """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
         Its description bears a marker, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
         undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
@@ -293,13 +302,23 @@ class AsyncApiKeysClient:
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
             ApiKeysError: anything else that failed before there was a new key to store.
         """
-        return await rotate(
-            self._executor,
-            canonical_id(key_id),
-            store=store,
+        chosen = checked_leftovers(leftovers)
+        for function in (store, *([] if verify is None else [verify])):
+            check_user_function_async(function)
+        given_roles, given_description = checked_roles(roles), own_description(description)
+        executor = self._executor
+        old, found = await find(executor, canonical_id(key_id))
+        ending = chosen_to_end(old, found, chosen)
+        new = await replace(
+            executor,
+            old,
+            description=old.description if given_description is None else given_description,
+            roles=roles_of(old) if given_roles is None else given_roles,
             verify=verify,
-            keep_old=keep_old,
-            leftovers=leftovers,
-            roles=roles,
-            description=description,
+            store=store,
         )
+        left_active = [record.id for record in found.all() if record not in ending]
+        rotation = AsyncRotation(executor, old, new, [old.id, *(record.id for record in ending)], left_active)
+        if not keep_old:
+            await rotation.finish()
+        return rotation

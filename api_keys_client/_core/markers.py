@@ -31,23 +31,23 @@ _NO_MARKER = Marker("", None)
 
 
 def temporary_marker(description: str | None, nonce: str) -> str:
-    """The description of a temporary key: the caller's own words, then the marker."""
+    """Gives the description of a temporary key: the caller's own words, then the marker."""
     return _with_marker(description, f"(temporary #{nonce})")
 
 
 def replacement_marker(description: str | None, replaced_id: str, nonce: str) -> str:
-    """The description of a replacement: the words of the key that it replaces, whose own marker is not kept."""
+    """Gives the description of a replacement: the words of the key that it replaces, whose own marker is not kept."""
     return _with_marker(strip_marker(description), f"(replaces {replaced_id.lower()} #{nonce})")
 
 
 def parse_marker(description: str | None) -> Marker | None:
-    """The marker at the end of a description, if there is one."""
+    """Gives the marker at the end of a description, if there is one."""
     found = _MARKER.search(description) if description else None
     return None if found is None else Marker(found["nonce"], found["replaces"])
 
 
 def own_description(description: object) -> str | None:
-    """A description of the caller's own, if it does not end in a marker.
+    """Gives a description of the caller's own, if it does not end in a marker.
 
     Raises:
         InvalidRequestError: it does, and would be taken for one that the client wrote: a rotation ends what a marker
@@ -71,12 +71,12 @@ def refuse_marker(description: object) -> None:
 
 
 def strip_marker(description: str | None) -> str | None:
-    """A description without the marker at its end; None if it is nothing else."""
+    """Gives a description without the marker at its end; None if it is nothing else."""
     return description and (_MARKER.sub("", description) or None)
 
 
 def has_nonce(description: str | None, nonce: str) -> bool:
-    """Whether a description ends in the marker with this nonce."""
+    """Tells whether a description ends in the marker with this nonce."""
     marker = parse_marker(description)
     return marker is not None and marker.nonce == nonce
 
@@ -90,12 +90,12 @@ class FoundLeftovers(NamedTuple):
     """Those that only its own marker names, whose description or roles are others: anyone can write a marker."""
 
     def all(self) -> list[ApiKeyResponse]:
-        """Both."""
+        """Gives both."""
         return [*self.certain, *self.doubtful]
 
 
 def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
-    """The keys that earlier rotations left: the one that this key replaced, and others that replace it or that one."""
+    """Gives the keys that earlier rotations left: the one that it replaced, and others that replace it or that one."""
     marker = parse_marker(old.description)
     predecessor = marker.replaces if marker else None
     found = FoundLeftovers([], [])
@@ -111,7 +111,7 @@ def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> Foun
 
 
 def _alike(one: ApiKeyResponse, other: ApiKeyResponse) -> bool:
-    """Whether description and roles are the same, the markers and the roles' order aside."""
+    """Tells whether description and roles are the same, the markers and the roles' order aside."""
     return strip_marker(one.description) == strip_marker(other.description) and {*(one.roles or ())} == {
         *(other.roles or ())
     }
@@ -131,7 +131,7 @@ class Creation(NamedTuple):
     """The id of the key that the new one is to replace."""
 
     def is_of(self, record: ApiKeyResponse) -> bool:
-        """Whether this is the record of the key that was created."""
+        """Tells whether this is the record of the key that was created."""
         return has_nonce(record.description, self.nonce) and record.id.lower() != self.old_id
 
 

@@ -18,12 +18,13 @@ MAX_ERROR_BYTES = 64 * 1024
 class RawResponse:
     """A whole answer of the server's. Its repr is plain because its body may hold a secret."""
 
-    __slots__ = ("body", "problem", "received_at", "retry_after", "status", "token")
+    __slots__ = ("body", "max_body_bytes", "problem", "received_at", "retry_after", "status", "token")
 
     def __init__(self, status: int, body: bytes = b"", retry_after: str | None = None) -> None:
         self.status = status
         self.body = body
         self.retry_after = retry_after
+        self.max_body_bytes = MAX_BODY_BYTES if status < 300 else MAX_ERROR_BYTES
         self.received_at = 0.0
         """Seconds since the epoch, by which a Retry-After date is read."""
         self.token = ""
@@ -50,11 +51,6 @@ class RawResponse:
         if self.status < 300:
             self.problem = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
         return self
-
-
-def max_body_bytes(status: int) -> int:
-    """Gives the bytes that are read of an answer's body."""
-    return MAX_BODY_BYTES if status < 300 else MAX_ERROR_BYTES
 
 
 class TransportFailure(NamedTuple):

@@ -123,7 +123,7 @@ class Operations:
 
 
 def configuration(settings: Settings) -> Configuration:
-    """The generated client's settings, without the token: that is asked for on each call."""
+    """Gives the generated client's settings, without the token: that is asked for on each call."""
     # Empty at first: for what is None the constructor looks at the environment.
     made = Configuration(host=str(settings.base_url), proxy="", no_proxy="")
     made.proxy = settings.proxy.url if settings.proxy else None
@@ -174,6 +174,6 @@ def _decode_deactivated(answer: RawResponse, key_id: str | None) -> ApiKeyRespon
 
 
 def _described(error: ValidationError) -> str:
-    """The first faults, by place and type: pydantic's own text holds the input."""
+    """Gives the first faults, by place and type: pydantic's own text holds the input."""
     faults = error.errors(include_input=False)[:3]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['type']}" for fault in faults)

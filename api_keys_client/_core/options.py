@@ -273,7 +273,7 @@ def _read_base_url(options: ClientOptions, environment: Environment) -> BaseUrl:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name (str, IPv6 in brackets or not) is this machine itself."""
+    """Tells whether a host name (str, IPv6 in brackets or not) is this machine itself."""
     if host == "localhost":
         return True
     try:

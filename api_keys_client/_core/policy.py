@@ -44,14 +44,11 @@ _LIMIT_REACHED = "Maximum number of active keys reached"
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
 
 
-class Success(Generic[T]):
+class Success(NamedTuple, Generic[T]):
     """The call has its value, after so many attempts."""
 
-    __slots__ = ("attempts", "value")
-
-    def __init__(self, value: T, attempts: int) -> None:
-        self.value = value
-        self.attempts = attempts
+    value: T
+    attempts: int
 
 
 class Retry(NamedTuple):
@@ -92,7 +89,7 @@ def evaluate(
     jitter: float,
     worst_outcome: Outcome | None = None,
 ) -> Success[T] | Retry | ApiKeysError:
-    """What this attempt means for the request.
+    """Gives what this attempt means for the request.
 
     Args:
         attempt: its number, from 1 on.
@@ -123,7 +120,7 @@ def evaluate(
 def token_failure(
     request: Request[Any], error: ApiKeysError, *, attempts: int, elapsed: float, worst_outcome: Outcome | None
 ) -> ApiKeysError:
-    """The error of the caller's function that gave no token, with what the attempts before it mean for the request."""
+    """Gives the error of the caller's function that gave no token, with what the attempts before it mean for it."""
     error.attempts, error.elapsed, error.key_id = attempts, elapsed, request.key_id
     if attempts:
         error.outcome, error.next_step = worst_outcome, "Correct the setting."
@@ -138,7 +135,7 @@ def note(interruption: BaseException, meaning: object) -> None:
 
 
 def readback_failed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
-    """The error of a deactivation that was done in so many attempts, but whose reading back failed."""
+    """Gives the error of a deactivation that was done in so many attempts, but whose reading back failed."""
     what = f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}"
     fields = {
         **vars(failure),
@@ -150,7 +147,7 @@ def readback_failed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
 
 
 def never_ended(key_id: str) -> ApiKeysError:
-    """The error of a deactivation that was to be done to its end, but that nothing could do any more."""
+    """Gives the error of a deactivation that was to be done to its end, but that nothing could do any more."""
     return ApiConnectionError(
         f"Key {key_id} may still be active: its program or event loop ended before it could be deactivated.",
         outcome=Outcome.UNKNOWN,
@@ -160,7 +157,7 @@ def never_ended(key_id: str) -> ApiKeysError:
 
 
 def other_key_answered(key_id: str, *, attempts: int) -> ApiKeysError:
-    """The error of a creation that was answered with another key, as a cache on the way may do."""
+    """Gives the error of a creation that was answered with another key, as a cache on the way may do."""
     reason = f"the server answered with key {key_id}, which is not known to be the one that was to be created"
     return OutcomeUnknownError(
         f"create: {reason}. A key may have been created; its secret is lost.",
@@ -172,7 +169,7 @@ def other_key_answered(key_id: str, *, attempts: int) -> ApiKeysError:
 
 
 def still_active(record: ApiKeyResponse, *, attempts: int, elapsed: float) -> ApiKeysError:
-    """The error of a deactivation that was answered as done, while the record says that the key is active."""
+    """Gives the error of a deactivation that was answered as done, while the record says that the key is active."""
     return UnexpectedResponseError(
         f"The server answered that key {record.id} is deactivated, but its record says that it is active.",
         attempts=attempts,
@@ -284,7 +281,7 @@ def _phrase(status: int) -> str:
 
 
 def _detail(answer: RawResponse) -> str | None:
-    """The server's words: a string, or FastAPI's list of faults without the caller's input."""
+    """Gives the server's words: a string, or FastAPI's list of faults without the caller's input."""
     try:
         body = from_json(masked(answer.body, answer.token))
     except ValueError:
@@ -306,7 +303,7 @@ def _fault(item: dict[str, Any]) -> str:
 
 
 def _retry_after(answer: RawResponse) -> float | None:
-    """Seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
+    """Gives seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
     asked = (answer.retry_after or "").strip()
     if asked.isascii() and asked.isdigit():
         return float(asked[:10])

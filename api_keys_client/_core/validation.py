@@ -42,7 +42,7 @@ Description: TypeAlias = str | Literal[Unset.UNSET] | None
 
 
 def canonical_id(key_id: str | uuid.UUID) -> str:
-    """The id as the server writes it, lower case with dashes.
+    """Gives the id as the server writes it, lower case with dashes.
 
     Raises:
         InvalidRequestError: it is neither a UUID nor a string that is one in the usual form.
@@ -55,7 +55,7 @@ def canonical_id(key_id: str | uuid.UUID) -> str:
 
 
 def key_id_from_secret(secret: str | SecretStr) -> str | None:
-    """The id (str) inside an engine's secret, or None where there is none to be read.
+    """Gives the id (str) inside an engine's secret, or None where there is none to be read.
 
     An engine's secret is base64 of `<id>:<random>`: seen, not documented. Anyone can write such a string about
     a key that isn't theirs, so show the record before acting on it.
@@ -71,12 +71,12 @@ def key_id_from_secret(secret: str | SecretStr) -> str | None:
 
 
 def invalid_argument(message: str) -> InvalidRequestError:
-    """The error for an argument that is refused before anything is sent."""
+    """Gives the error for an argument that is refused before anything is sent."""
     return InvalidRequestError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent; correct the argument.")
 
 
 def uuid_in(value: object) -> str | None:
-    """The value in canonical form if it is a UUID, or a string that is one in the usual form."""
+    """Gives the value in canonical form if it is a UUID, or a string that is one in the usual form."""
     if isinstance(value, uuid.UUID):
         return str(value)
     # uuid.UUID would also take braces, URNs, missing dashes and digits of other scripts, and takes longer.
@@ -84,7 +84,7 @@ def uuid_in(value: object) -> str | None:
 
 
 def checked_function(function: object) -> object:
-    """What a `functools.partial` of a user's function calls in the end: only that shows what kind it is."""
+    """Gives what a `functools.partial` of a user's function calls in the end: only that shows what kind it is."""
     while isinstance(function, partial):
         function = function.func
     if not callable(function):
@@ -99,7 +99,7 @@ def checked_function(function: object) -> object:
 
 
 def checked_result(result: object) -> object:
-    """What a user's function gave, if it is no work that is still to be done: taken for done, that would be lost.
+    """Gives what a user's function gave, if it is no work that is still to be done: taken for done, that would be lost.
 
     Raises:
         TypeError: it is. No NotStored, because something may have been written before it was given.

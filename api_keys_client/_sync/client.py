@@ -24,10 +24,19 @@ from api_keys_client._core.options import (
     resolve_settings,
 )
 from api_keys_client._core.policy import Deactivation
-from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, invalid_argument
+from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
 from api_keys_client._sync.executor import Executor
-from api_keys_client._sync.rotation import Leftovers, NewKeyCallback, Rotation, rotate
-from api_keys_client._transport.concurrency import fan_out
+from api_keys_client._sync.rotation import (
+    Leftovers,
+    NewKeyCallback,
+    Rotation,
+    checked_leftovers,
+    chosen_to_end,
+    find,
+    replace,
+    roles_of,
+)
+from api_keys_client._transport.concurrency import check_user_function, fan_out
 from api_keys_client._transport.sync import Transport
 from api_keys_client._transport.system import environment, new_creation
 
@@ -87,7 +96,7 @@ class ApiKeysClient:
         max_attempts: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A view of this client with other options, on the same connections.
+        """Gives a view of this client with other options, on the same connections.
 
         What is None stays as it is; `headers` are added to those there are. Closing a view leaves
         the connections to the client that it was made from.
@@ -164,7 +173,7 @@ class ApiKeysClient:
         return (self._executor.execute(self._executor.operations.create(description, roles))).value
 
     def list(self, description: str | None = None, role: Role | str | None = None) -> builtins.list[ApiKeyResponse]:
-        """The active keys, in no particular order, without their secrets.
+        """Gives the active keys, in no particular order, without their secrets.
 
         Args:
             description: only keys with this description (str), the client's own markers aside.
@@ -181,7 +190,7 @@ class ApiKeysClient:
         return records
 
     def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
-        """The record of a key, active or not, without its secret.
+        """Gives the record of a key, active or not, without its secret.
 
         Its `created_at` is the server's local time without an offset, and the same for all keys that one
         server process made: it tells neither age nor order.
@@ -203,7 +212,7 @@ class ApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
         """
-        return self._executor.deactivate(canonical_id(key_id))
+        return self._executor.deactivate(key_id)
 
     def deactivate_many(
         self,
@@ -234,7 +243,7 @@ class ApiKeysClient:
 
     @contextmanager
     def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> Iterator[CreatedKey]:
-        """A key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
+        """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
         Its description bears a marker, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
         undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
@@ -290,13 +299,23 @@ class ApiKeysClient:
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
             ApiKeysError: anything else that failed before there was a new key to store.
         """
-        return rotate(
-            self._executor,
-            canonical_id(key_id),
-            store=store,
+        chosen = checked_leftovers(leftovers)
+        for function in (store, *([] if verify is None else [verify])):
+            check_user_function(function)
+        given_roles, given_description = checked_roles(roles), own_description(description)
+        executor = self._executor
+        old, found = find(executor, canonical_id(key_id))
+        ending = chosen_to_end(old, found, chosen)
+        new = replace(
+            executor,
+            old,
+            description=old.description if given_description is None else given_description,
+            roles=roles_of(old) if given_roles is None else given_roles,
             verify=verify,
-            keep_old=keep_old,
-            leftovers=leftovers,
-            roles=roles,
-            description=description,
+            store=store,
         )
+        left_active = [record.id for record in found.all() if record not in ending]
+        rotation = Rotation(executor, old, new, [old.id, *(record.id for record in ending)], left_active)
+        if not keep_old:
+            rotation.finish()
+        return rotation

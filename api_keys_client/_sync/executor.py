@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import uuid
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -96,7 +97,7 @@ class Executor:
             started = system.now()
             attempt += 1
 
-    def deactivate(self, key_id: str, began: float | None = None) -> ApiKeyResponse:
+    def deactivate(self, key_id: str | uuid.UUID, began: float | None = None) -> ApiKeyResponse:
         """Deactivates a key, and reads back that it is inactive."""
         began = system.now() if began is None else began
         done = self.execute(self.operations.deactivate(key_id), began)
@@ -144,7 +145,7 @@ class Executor:
             raise
 
     def _own(self, created: Success[CreatedKey], creation: Creation) -> CreatedKey:
-        """The created key if it is the one that was asked for, and not another one out of a cache on the way."""
+        """Gives the created key if it is the one that was asked for, and not another one out of a cache on the way."""
         key = created.value
         if creation.is_of(key):
             return key

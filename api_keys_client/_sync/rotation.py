@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import FoundLeftovers, leftovers_of, own_description, replacement_marker
+from api_keys_client._core.markers import FoundLeftovers, leftovers_of, replacement_marker
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.policy import note
-from api_keys_client._core.validation import canonical_id, checked_roles, invalid_argument
+from api_keys_client._core.validation import canonical_id, invalid_argument
 from api_keys_client._sync.executor import Executor
-from api_keys_client._transport.concurrency import call_user_function, check_user_function
+from api_keys_client._transport.concurrency import call_user_function
 from api_keys_client._transport.system import new_creation
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
 
@@ -74,50 +74,27 @@ class Rotation:
             )
 
 
-def rotate(
-    executor: Executor,
-    key_id: str,
-    *,
-    store: NewKeyCallback,
-    verify: NewKeyCallback | None,
-    keep_old: bool,
-    leftovers: Leftovers,
-    roles: Iterable[Role | str] | None,
-    description: str | None,
-) -> Rotation:
-    """The steps, in order; see the client's `rotate`."""
-    chosen = _checked_leftovers(leftovers)
-    for function in (store, *([] if verify is None else [verify])):
-        check_user_function(function)
-    given_roles = checked_roles(roles)
-    given_description = own_description(description)
+def chosen_to_end(old: ApiKeyResponse, found: FoundLeftovers, chosen: str | set[str]) -> list[ApiKeyResponse]:
+    """Gives those of the leftovers that are to be ended with the old key.
 
-    old, found = _find(executor, key_id)
-    ending = found.certain if chosen == "deactivate" else []
+    Raises:
+        RotationError: some are there and nothing was said about them, or ids that were said are none of them.
+    """
     if not isinstance(chosen, str):
         ending = [record for record in found.all() if record.id.lower() in chosen]
         unrelated = chosen.difference(record.id.lower() for record in ending)
         if unrelated:
             raise _left_by_others(old, found, f"The ids in leftovers= name others: {', '.join(sorted(unrelated))}.")
-    left_active = [record.id for record in found.all() if record not in ending]
-    if left_active and chosen not in ("deactivate", "keep"):
+        if len(ending) < len(found.all()):
+            raise _left_by_others(old, found)
+        return ending
+    if chosen == "refuse" and found.all():
         raise _left_by_others(old, found)
-    new = _replace(
-        executor,
-        old,
-        description=old.description if given_description is None else given_description,
-        roles=_roles_of(old) if given_roles is None else given_roles,
-        verify=verify,
-        store=store,
-    )
-    rotation = Rotation(executor, old, new, [old.id, *(record.id for record in ending)], left_active)
-    if not keep_old:
-        rotation.finish()
-    return rotation
+    return found.certain if chosen == "deactivate" else []
 
 
-def _checked_leftovers(leftovers: object) -> str | set[str]:
-    """One of the three words, or the ids that the caller wants to be ended."""
+def checked_leftovers(leftovers: object) -> str | set[str]:
+    """Gives one of the three words, or the ids that the caller wants to be ended."""
     if isinstance(leftovers, str) and leftovers in ("refuse", "deactivate", "keep"):
         return leftovers
     if isinstance(leftovers, (str, bytes)) or not isinstance(leftovers, Iterable):
@@ -149,8 +126,8 @@ def _named(records: list[ApiKeyResponse]) -> str:
     return ", ".join(record.id for record in records)
 
 
-def _find(executor: Executor, key_id: str) -> tuple[ApiKeyResponse, FoundLeftovers]:
-    """The key as it is, and what earlier rotations of it left."""
+def find(executor: Executor, key_id: str) -> tuple[ApiKeyResponse, FoundLeftovers]:
+    """Gives the key as it is, and what earlier rotations of it left."""
     records = [record for record in (executor.execute(executor.operations.list())).value if record.is_active]
     for record in records:
         if record.id.lower() == key_id:
@@ -163,8 +140,8 @@ def _find(executor: Executor, key_id: str) -> tuple[ApiKeyResponse, FoundLeftove
     raise _cannot_rotate(record, why, "Rotate the key that is in use, or create one.", left)
 
 
-def _roles_of(old: ApiKeyResponse) -> list[Role]:
-    """The roles of the key, if another can be created with them."""
+def roles_of(old: ApiKeyResponse) -> list[Role]:
+    """Gives the roles of the key, if another can be created with them."""
     known = {role.value: role for role in Role}
     unknown = [role for role in old.roles or [] if role not in known]
     if unknown:
@@ -185,13 +162,13 @@ def _cannot_rotate(old: ApiKeyResponse, why: str, next_step: str, leftovers: Ite
 
 
 def _refusal(verdict: object) -> str:
-    """Why the new key did not pass; empty if it did. An answer of 401, say, is neither True nor False."""
+    """Says why the new key did not pass; empty if it did. An answer of 401, say, is neither True nor False."""
     if verdict is None or verdict is True:
         return ""
     return f"verify returned {'False' if verdict is False else f'a {type(verdict).__name__}'}"
 
 
-def _replace(
+def replace(
     executor: Executor,
     old: ApiKeyResponse,
     *,

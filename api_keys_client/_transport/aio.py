@@ -1,4 +1,4 @@
-"""The aiohttp driver: one state, and the async twins of what unasync cannot derive.
+"""The aiohttp driver: makes one attempt, and reads its answer whole and within bounds.
 
 Exceptions of the library become values here (`TransportFailure`), so that no error of ours drags them,
 with the token in their frames and contexts, along.
@@ -19,7 +19,7 @@ except ImportError as error:
 
 from yarl import URL
 
-from api_keys_client._core.messages import RawResponse, Request, TransportFailure, max_body_bytes
+from api_keys_client._core.messages import RawResponse, Request, TransportFailure
 from api_keys_client._core.options import SecretHeaders, Settings, configuration_error
 from api_keys_client._transport.aiohttp_connections import AttemptState, Connections, connect_within
 from api_keys_client._transport.concurrency import running_loop
@@ -58,7 +58,7 @@ class Transport:
     async def send(
         self, request: Request[Any], *, settings: Settings, remaining: float
     ) -> RawResponse | TransportFailure:
-        """One state.
+        """Makes one attempt.
 
         Args:
             settings: those of the view that calls; only its times and token count here.
@@ -119,7 +119,7 @@ class Transport:
 
     @property
     def closed(self) -> bool:
-        """Whether the client was closed: nothing is sent any more."""
+        """Tells whether the client was closed: nothing is sent any more."""
         return self._closed
 
     async def sleep(self, seconds: float) -> None:
@@ -146,39 +146,37 @@ def _failure(error: BaseException, sent: bool) -> TransportFailure:
 
 
 async def _answer(response: aiohttp.ClientResponse, state: AttemptState) -> RawResponse | TransportFailure:
-    """The whole answer, within bounds; its connection goes back to the pool, or is closed."""
+    """Gives the whole answer, within bounds; its connection goes back to the pool, or is closed."""
     status = response.status
     if status < 200:
         response.close()
         return TransportFailure(True, "protocol", f"the server answered {status} and no more")
     received_at = 0.0 if status < 300 else time.time()
-    answer = RawResponse.from_headers(
-        status, response.headers, authorization=state.authorization, received_at=received_at
-    )
+    raw = RawResponse.from_headers(status, response.headers, authorization=state.authorization, received_at=received_at)
     if status >= 300:
-        state.refusal = answer
+        state.refusal = raw
     whole = False
     try:
-        whole = await _read(response.content, answer)
+        whole = await _read(response.content, raw)
     finally:
         # Of a whole answer the connection is back in the pool already.
         if not whole:
             response.close()
-    return answer if whole else answer.mark_truncated()
+    return raw if whole else raw.mark_truncated()
 
 
-async def _read(content: aiohttp.StreamReader, answer: RawResponse) -> bool:
+async def _read(content: aiohttp.StreamReader, raw: RawResponse) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
     if not content.at_eof():
-        answer.body = await content.readany()
+        raw.body = await content.readany()
     if content.at_eof():
-        return len(answer.body) <= max_body_bytes(answer.status)
-    most = max_body_bytes(answer.status)
-    body = io.BytesIO(answer.body)
+        return len(raw.body) <= raw.max_body_bytes
+    most = raw.max_body_bytes
+    body = io.BytesIO(raw.body)
     body.seek(0, io.SEEK_END)
     while not content.at_eof():
         body.write(await content.readany())
         if body.tell() > most:
             return False
-    answer.body = body.getvalue()
+    raw.body = body.getvalue()
     return True

@@ -56,7 +56,7 @@ class AttemptState:
         self._cancellations = task.cancelling()
 
     def forget(self) -> None:
-        """It is over."""
+        """Notes that it is over."""
         del _by_task[self._task]
 
     def end(self) -> None:
@@ -66,7 +66,7 @@ class AttemptState:
             self._task.cancel()
 
     def was_ended(self) -> bool:
-        """Whether `end` is all that cancelled the task. To be asked once, when the attempt ended in an exception."""
+        """Tells whether `end` is all that cancelled the task. To be asked once, of an attempt that raised."""
         return self.ended and self._task.uncancel() <= self._cancellations
 
 
@@ -130,7 +130,7 @@ class Connections:
         self._kept_open = cast("AsyncGeneratorType[None, None]", _keep_open(self.session))
 
     async def open(self) -> None:
-        """From here on they are closed with the client, or with the loop if that ends first."""
+        """Has them closed with the client, or with the loop if that ends first."""
         await self._kept_open.__anext__()
 
     async def enter(self, state: AttemptState) -> None:
@@ -202,13 +202,13 @@ class Connections:
             await self._kept_open.aclose()
 
     def close_soon(self) -> None:
-        """The same, to be called on their loop from outside of a task."""
+        """Closes them, called on their loop from outside of a task."""
         self._closer = self.loop.create_task(self.close())
 
 
 @lru_cache(maxsize=32)
 def connect_within(seconds: float) -> aiohttp.ClientTimeout:
-    """To resolve the name, to connect, and for TLS and a proxy's tunnel, together."""
+    """Gives the time to resolve the name, to connect, and for TLS and a proxy's tunnel, together."""
     return aiohttp.ClientTimeout(total=None, connect=seconds)
 
 

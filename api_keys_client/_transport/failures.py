@@ -39,7 +39,7 @@ _REASONS: Reasons = (
 def classify_failure(
     error: BaseException, *, sent: bool, timeouts: tuple[type[BaseException], ...], reasons: Reasons = ()
 ) -> TransportFailure:
-    """The value for an attempt that ended in an exception.
+    """Gives the value for an attempt that ended in an exception.
 
     Args:
         sent: whether a byte of the request left.
@@ -85,7 +85,7 @@ def _tls(chain: list[BaseException], sent: bool) -> TransportFailure | None:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether it is no failure of the attempt: Ctrl-C, a cancellation, or what a signal handler raised meanwhile."""
+    """Tells whether it is no failure of the attempt: Ctrl-C, a cancellation, or what a signal handler raised."""
     return not isinstance(error, Exception) or type(error).__module__.partition(".")[0] not in _LIBRARIES
 
 
@@ -96,7 +96,7 @@ def _late(sent: bool) -> TransportFailure:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception and those behind it, nearest first."""
+    """Gives the exception and those behind it, nearest first."""
     while error is not None:
         yield error
         for argument in error.args:

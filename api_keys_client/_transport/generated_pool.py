@@ -35,4 +35,4 @@ class GeneratedPoolManager:
             current.state = interrupted
 
     def clear(self) -> None:
-        """The connections are the client's to close."""
+        """Does nothing: the connections are the client's to close."""

@@ -1,4 +1,4 @@
-"""The urllib3 driver: one state, and the sync twins of what unasync cannot derive.
+"""The urllib3 driver: makes one attempt, and reads its answer whole and within bounds.
 
 Exceptions of the library become values here (`TransportFailure`), so that no error of ours drags them,
 with the token in their frames and contexts, along.
@@ -18,7 +18,7 @@ from typing import Any
 import urllib3
 
 from api_keys_client._core.generated import ApiClient, APIKeysApi
-from api_keys_client._core.messages import RawResponse, Request, TransportFailure, max_body_bytes
+from api_keys_client._core.messages import RawResponse, Request, TransportFailure
 from api_keys_client._core.operations import configuration
 from api_keys_client._core.options import POOL_SIZE, SecretHeaders, Settings
 from api_keys_client._transport.failures import classify_failure, is_interruption
@@ -78,7 +78,7 @@ class Transport:
         self._process = os.getpid()
 
     def _disown(self) -> None:
-        """In a forked child: connections of its own, and none of the parent's."""
+        """Gives a forked child connections of its own, and none of the parent's."""
         with self._opening:
             if os.getpid() == self._process:
                 return
@@ -91,7 +91,7 @@ class Transport:
             self._open()
 
     def send(self, request: Request[Any], *, settings: Settings, remaining: float) -> RawResponse | TransportFailure:
-        """One state.
+        """Makes one attempt.
 
         Args:
             settings: those of the view that calls; only its times and token count here.
@@ -147,7 +147,7 @@ class Transport:
 
     @property
     def closed(self) -> bool:
-        """Whether the client was closed: nothing is sent any more."""
+        """Tells whether the client was closed: nothing is sent any more."""
         return self._closed.is_set()
 
     def sleep(self, seconds: float) -> None:
@@ -173,7 +173,7 @@ class Transport:
                 connections.put(None)
 
     def manager(self) -> urllib3.PoolManager:
-        """The pool manager of this process.
+        """Gives the pool manager of this process.
 
         Raises:
             ApiConnectionError: the client is closed.
@@ -185,14 +185,14 @@ class Transport:
         return self._manager
 
     def generated(self, settings: Settings) -> APIKeysApi:
-        """The generated API on these connections."""
+        """Gives the generated API on these connections."""
         client: Any = ApiClient(configuration(settings))
         client.rest_client.pool_manager = GeneratedPoolManager(self.manager, settings)
         return APIKeysApi(client)
 
 
 def _read_answer(response: urllib3.BaseHTTPResponse, state: AttemptState) -> RawResponse | TransportFailure:
-    """The whole answer, within bounds; its connection goes back to the pool, or is closed."""
+    """Gives the whole answer, within bounds; its connection goes back to the pool, or is closed."""
     whole = False
     try:
         status = response.status
@@ -201,16 +201,16 @@ def _read_answer(response: urllib3.BaseHTTPResponse, state: AttemptState) -> Raw
             return TransportFailure(True, "protocol", f"the server answered {status} and no more")
         # The clock is asked for where a Retry-After may count from it.
         received_at = 0.0 if status < 300 else time.time()
-        answer = RawResponse.from_headers(
+        raw = RawResponse.from_headers(
             status, response.headers, authorization=state.authorization, received_at=received_at
         )
         try:
-            whole = _read(response, answer)
+            whole = _read(response, raw)
         except Exception as error:
             # Of a refusal, the status alone says enough.
             if status < 300 or is_interruption(error):
                 raise
-        return answer if whole else answer.mark_truncated()
+        return raw if whole else raw.mark_truncated()
     finally:
         # Of a whole answer the connection is back in the pool already.
         if not whole:
@@ -218,16 +218,16 @@ def _read_answer(response: urllib3.BaseHTTPResponse, state: AttemptState) -> Raw
             response.release_conn()
 
 
-def _read(response: urllib3.BaseHTTPResponse, answer: RawResponse) -> bool:
+def _read(response: urllib3.BaseHTTPResponse, raw: RawResponse) -> bool:
     """Reads the body into the answer, so that no frame's local holds it; whether it was all."""
-    most = max_body_bytes(answer.status)
+    most = raw.max_body_bytes
     # In pieces: of one read, http.client keeps each chunk as an object, however short.
-    answer.body = response.read(min(READ_AT_ONCE, most + 1), decode_content=False)
+    raw.body = response.read(min(READ_AT_ONCE, most + 1), decode_content=False)
     if response.closed:
-        return len(answer.body) <= most
+        return len(raw.body) <= most
     body = io.BytesIO()
-    body.write(answer.body)
+    body.write(raw.body)
     while not response.closed and body.tell() <= most:
         body.write(response.read(min(READ_AT_ONCE, most + 1 - body.tell()), decode_content=False))
-    answer.body = body.getvalue()
-    return response.closed and len(answer.body) <= most
+    raw.body = body.getvalue()
+    return response.closed and len(raw.body) <= most

@@ -81,7 +81,7 @@ current = _Current()
 
 
 def plain(sock: socket.socket) -> socket.socket:
-    """The socket itself, where urllib3 has wrapped it for TLS inside a proxy's TLS."""
+    """Gives the socket itself, where urllib3 has wrapped it for TLS inside a proxy's TLS."""
     return getattr(sock, "socket", sock)
 
 
@@ -102,7 +102,7 @@ class _BoundedReader(socket.SocketIO):
         self._most = 2 * MAX_BODY_BYTES
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """What http.client calls on what it takes for the socket."""
+        """Gives what http.client calls on what it takes for the socket."""
         return io.BufferedReader(self)
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -192,7 +192,7 @@ class _Watched(HTTPConnection):
         super().connect()
 
     def _new_conn(self) -> socket.socket:
-        """A socket to the first address that takes it: urllib3 would give the whole time to each of them."""
+        """Gives a socket to the first address that takes it: urllib3 would give the whole time to each of them."""
         # As bytes: text has the codec for IDNA imported, and a process forked just then would wait for that for ever.
         host = self._dns_host.strip("[]").encode("ascii")
         found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
@@ -257,7 +257,7 @@ class _WatchedTLS(_Watched, HTTPSConnection):  # pyright: ignore[reportIncompati
         return not self._holds_more() and super().is_connected
 
     def _holds_more(self) -> bool:
-        """Whether bytes behind the last answer lie decrypted inside OpenSSL, where the socket does not show them."""
+        """Tells whether bytes behind the last answer lie decrypted in OpenSSL, where the socket does not show them."""
         sock: Any = self.sock
         if isinstance(sock, SSLTransport):
             # TLS inside the TLS of a proxy.

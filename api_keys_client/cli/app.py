@@ -73,7 +73,7 @@ def _problem(error: click.UsageError) -> str:
 
 
 def _prepared(arguments: Sequence[str]) -> list[str]:
-    """The arguments, once it is seen that no token is among them, with the words of a command kept together."""
+    """Gives the arguments, once it is seen that no token is among them, with the words of a command kept together."""
     prepared: list[str] = []
     for index, argument in enumerate(arguments):
         if argument == "--token" or argument.startswith("--token="):

@@ -132,7 +132,7 @@ class CommonOptions:
         self.output = Output(as_json=as_json)
 
     def client(self, token: str | None = None) -> ApiKeysClient:
-        """A client as the options and the environment want it, or with this token.
+        """Gives a client as the options and the environment want it, or with this token.
 
         Raises:
             Stop: the token file cannot be used.
@@ -246,7 +246,7 @@ def _read_token(path: str) -> SecretStr:
 
 
 def cli_message(error: ApiKeysError) -> tuple[str, str]:
-    """What happened and what to do next, in the command line's own terms."""
+    """Gives what happened and what to do next, in the command line's own terms."""
     message, next_step = str(error.args[0]), error.next_step
     if isinstance(error, api_keys_client.RotationError) and error.__cause__ is not None:
         # A store says why it failed in an exception of its own, which holds no secret.
@@ -260,7 +260,7 @@ def cli_message(error: ApiKeysError) -> tuple[str, str]:
 
 
 def code_of(error: ApiKeysError | CliError) -> ExitCode:
-    """The exit code that an error stands for."""
+    """Gives the exit code that an error stands for."""
     if isinstance(error, CliError):
         return error.code
     if error.outcome == api_keys_client.Outcome.UNKNOWN:

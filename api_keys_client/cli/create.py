@@ -86,7 +86,7 @@ def create(
 
 
 def _created(client: ApiKeysClient, description: str | None, role: tuple[str, ...]) -> CreatedKey:
-    """The new key; if it is not known whether there is one, what to look for."""
+    """Gives the new key; if it is not known whether there is one, what to look for."""
     unset = api_keys_client.UNSET
     try:
         return client.create(unset if description is None else description, role or unset)
@@ -106,7 +106,7 @@ def _created(client: ApiKeysClient, description: str | None, role: tuple[str, ..
 
 
 def _untold(what: str, failure: BaseException) -> BaseException:
-    """The end of a run whose key is kept, although its answer was not read."""
+    """Gives the end of a run whose key is kept, although its answer was not read."""
     if isinstance(failure, KeyboardInterrupt):
         return CliError(f"interrupted, but {what}.", code=ExitCode.INTERRUPTED)
     if not isinstance(failure, OSError):

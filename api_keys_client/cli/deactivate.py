@@ -79,7 +79,7 @@ def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, ye
 
 
 def _answers(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
-    """Where the answer to a question comes from: the terminal, of which stdin need not be one if it holds the ids."""
+    """Gives where the answer to a question comes from: the terminal, which need not be stdin if that holds the ids."""
     if is_terminal(sys.stderr):
         if reads_stdin and not is_terminal(sys.stdin):
             with suppress(OSError):
@@ -96,7 +96,7 @@ def _answers(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
 
 
 def _ids(given: Sequence[str]) -> list[str]:
-    """The ids, each once; `-` stands for those on stdin, of whose lines only the first column counts."""
+    """Gives the ids, each once; `-` stands for those on stdin, of whose lines only the first column counts."""
     texts: list[tuple[str, str]] = []
     for number, text in enumerate(given, 1):
         if text == "-":
@@ -237,7 +237,7 @@ def _coloured(state: str) -> tuple[str, str]:
 
 @contextmanager
 def _bar(output: Output, total: int) -> Iterator[tuple[Done, Callable[[str], None]]]:
-    """A bar on stderr, if that is a terminal; gives a function that is told of each key, and one that says a line."""
+    """Gives a bar on stderr, if that is a terminal: a function told of each key, and one that says a line."""
     if total < 2 or not is_terminal(sys.stderr):
         yield lambda _: None, output.remark
         return

@@ -128,7 +128,7 @@ def _examine(common: CommonOptions, findings: Findings) -> None:
 
 
 def _proxy(findings: Findings, proxy: str | None) -> None:
-    """Which proxy the requests go through, if they do; its URL is without the user's name and password here."""
+    """Gives which proxy the requests go through, if they do; its URL is without the user's name and password here."""
     if proxy is None:
         return
     scheme = str(findings.base_url).partition(":")[0]
@@ -139,7 +139,7 @@ def _proxy(findings: Findings, proxy: str | None) -> None:
 
 
 def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed: bool) -> None:
-    """Whether an engine answers at the address, and over what."""
+    """Tells whether an engine answers at the address, and over what."""
     secure = str(findings.base_url).startswith("https:")
     if isinstance(active, api_keys_client.ApiConnectionError):
         if active.kind == "not_tls":
@@ -218,7 +218,7 @@ class Unknown(NamedTuple):
 
 
 def _ask_version(client: ApiKeysClient, seconds: float) -> str | Unknown:
-    """What the engine's own description says; anyone may read it, so it is not sent the token."""
+    """Gives what the engine's own description says; anyone may read it, so it is not sent the token."""
     api: Any = client.with_options(token=_NO_TOKEN, timeout=seconds).generated.api_client
     try:
         answer = api.call_api("GET", f"{api.configuration.host}/openapi.json").response

@@ -24,7 +24,7 @@ _ESCAPED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def clean(text: str) -> str:
-    """The text without what a terminal would obey, or a line-by-line reader stumble over."""
+    """Gives the text without what a terminal would obey, or a line-by-line reader stumble over."""
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
@@ -38,7 +38,7 @@ def isoformat(value: datetime | None) -> str | None:
 
 
 def document_of(record: ApiKeyResponse) -> Document:
-    """A record for a program, without whatever secret an answer may hold."""
+    """Gives a record for a program, without whatever secret an answer may hold."""
     return {
         "id": record.id,
         "description": record.description,
@@ -50,7 +50,7 @@ def document_of(record: ApiKeyResponse) -> Document:
 
 
 def fields_of(record: ApiKeyResponse) -> list[tuple[str, str]]:
-    """A record for a person, name by name."""
+    """Gives a record for a person, name by name."""
     state = "active"
     if not record.is_active:
         state = f"inactive since {isoformat(record.deactivated_at)}" if record.deactivated_at else "inactive"
@@ -71,12 +71,12 @@ def console(stream: TextIO) -> Console:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is there, which a closed one is not, and is a terminal."""
+    """Tells whether a stream is there, which a closed one is not, and is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def in_colour(*parts: str | tuple[str, str]) -> Text:
-    """One line out of plain and styled pieces, made harmless."""
+    """Gives one line out of plain and styled pieces, made harmless."""
     # Late, as above.
     from rich.text import Text
 
@@ -95,7 +95,7 @@ class Output:
         rows: Iterable[Sequence[str]],
         view: Callable[[Console], Iterable[RenderableType]] | None = None,
     ) -> None:
-        """The command's answer, in the form that was asked for or that suits where it goes.
+        """Gives the command's answer, in the form that was asked for or that suits where it goes.
 
         Args:
             document: for `--json`.
@@ -119,7 +119,7 @@ class Output:
         sys.stdout.flush()
 
     def remark(self, *parts: str | tuple[str, str]) -> None:
-        """One line on stderr; the styles of its parts show on a terminal only."""
+        """Gives one line on stderr; the styles of its parts show on a terminal only."""
         if sys.stderr.isatty():
             console(sys.stderr).print(in_colour(*parts), soft_wrap=True)
         else:
@@ -127,7 +127,7 @@ class Output:
         sys.stderr.flush()
 
     def complain(self, message: str, next_step: str = "") -> None:
-        """What went wrong, in one line, and what to do about it, in another."""
+        """Gives what went wrong, in one line, and what to do about it, in another."""
         self.remark(("api-keys: ", "bold red"), message)
         if next_step:
             self.remark(next_step)

@@ -101,7 +101,7 @@ class _Storing:
 
 
 def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing, place: str) -> CliError:
-    """What is known of both keys, and what to do about them."""
+    """Gives what is known of both keys, and what to do about them."""
     code = ExitCode.INTERRUPTED
     if storing.is_done:
         return CliError(
@@ -123,7 +123,7 @@ def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing
 def _target(
     words: tuple[str, ...], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
 ) -> tuple[Callable[[CreatedKey], None], str]:
-    """The store that was asked for, and its name."""
+    """Gives the store that was asked for, and its name."""
     if (to_file is not None) + (to_env_file is not None) + to_command != 1:
         raise CliError(
             "say where the new secret goes, to one place. Nothing was sent.",

@@ -40,7 +40,7 @@ class ReceivedRequest:
 
 
 def operation_of(request: Request) -> Operation | None:
-    """Which of the four operations the request asks for, if any."""
+    """Gives which of the four operations the request asks for, if any."""
     for pattern, operations in _ROUTES:
         if re.fullmatch(pattern, request.path):
             return operations.get(request.method)
@@ -201,13 +201,13 @@ class PlainResponse(Response):
 
 
 def json_response(status: int, value: object, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer with a JSON body, its content type without a charset."""
+    """Gives an answer with a JSON body, its content type without a charset."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return PlainResponse(body, status, headers, content_type="application/json")
 
 
 def _presented(request: Request) -> str:
-    """The token that came with the request; a cookie goes before the header."""
+    """Gives the token that came with the request; a cookie goes before the header."""
     text = request.cookies.get("ACCESS_TOKEN", request.headers.get("Authorization", ""))
     words = text.split()
     if not words:
@@ -218,7 +218,7 @@ def _presented(request: Request) -> str:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it can be written as UTF-8, which lone surrogates cannot."""
+    """Tells whether it can be written as UTF-8, which lone surrogates cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -89,20 +89,20 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The base URL, such as ``http://127.0.0.1:41231``; a RuntimeError before `start`."""
+        """Gives the base URL, such as ``http://127.0.0.1:41231``; a RuntimeError before `start`."""
         if self._server is None:
             raise RuntimeError("the sandbox has not been started")
         return self._server.url
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests that came in so far, in that order: the last 10,000."""
+        """Gives the requests that came in so far, in that order: the last 10,000."""
         with self._lock:
             return list(self._received)
 
     @property
     def unmet(self) -> list[Fault]:
-        """The faults that no request has met yet."""
+        """Gives the faults that no request has met yet."""
         with self._lock:
             return [fault for _, fault in self._queued]
 
@@ -162,24 +162,24 @@ class Sandbox:
             self._received.clear()
 
     def keys(self) -> list[StoredKey]:
-        """Every key in the database, active or not, in the order of creation."""
+        """Gives every key in the database, active or not, in the order of creation."""
         with self._lock:
             return self._store.all()
 
     def accepts(self, secret: str) -> bool:
-        """Whether this is the secret of an active key."""
+        """Tells whether this is the secret of an active key."""
         with self._lock:
             return self._store.accepts(secret)
 
     def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """The WSGI application, for mounting elsewhere; dropping a connection takes one of Werkzeug's servers."""
+        """Gives the WSGI application, for mounting elsewhere; dropping a connection takes one of Werkzeug's servers."""
         if earlier := environ.get("werkzeug.request"):
             # Whoever mounts this may have read the body from the socket already.
             environ["wsgi.input"] = io.BytesIO(earlier.get_data())
         return self.respond(Request(environ))(environ, start_response)
 
     def respond(self, request: Request) -> Response:
-        """The same for a Werkzeug request, as a handler of pytest-httpserver."""
+        """Answers a Werkzeug request, as a handler of pytest-httpserver."""
         with self._lock:
             ending = self._ending
         exchange = Exchange(request, partial(self._commit, request, ending), ending, self._background)

@@ -67,7 +67,7 @@ class Exchange:
             raise Dropped
 
     def client_is_gone(self) -> bool:
-        """Whether the client has closed the connection."""
+        """Tells whether the client has closed the connection."""
         connection = self._connection()
         try:
             with selectors.DefaultSelector() as selector:

@@ -38,7 +38,7 @@ class StoredKey(NamedTuple):
 
     @property
     def is_active(self) -> bool:
-        """Whether the key has not been deactivated."""
+        """Tells whether the key has not been deactivated."""
         return self.deactivated_at is None
 
 
@@ -58,7 +58,7 @@ class KeyStore:
     def add(
         self, description: str | None, roles: list[str], created_at: float, limit: int
     ) -> tuple[StoredKey, str] | None:
-        """A new key and its secret, or None when `limit` keys are active."""
+        """Gives a new key and its secret, or None when `limit` keys are active."""
         key = StoredKey(str(uuid.uuid4()), description, tuple(roles), created_at, None)
         secret = base64.b64encode(f"{key.id}:{secrets.token_urlsafe(32)}".encode()).decode()
         added = self._connection.execute(
@@ -68,15 +68,15 @@ class KeyStore:
         return (key, secret) if added.rowcount else None
 
     def find(self, key_id: str) -> StoredKey | None:
-        """The key with this id, active or not."""
+        """Gives the key with this id, active or not."""
         return next(iter(self._select("from sandbox_keys where id = ?", key_id)), None)
 
     def active(self) -> list[StoredKey]:
-        """The active keys in the order of their digests, which has nothing to do with their age."""
+        """Gives the active keys in the order of their digests, which has nothing to do with their age."""
         return self._select(f"{_ACTIVE} order by digest")
 
     def all(self) -> list[StoredKey]:
-        """Every key, active or not, in the order of creation."""
+        """Gives every key, active or not, in the order of creation."""
         return self._select("from sandbox_keys order by rowid")
 
     def deactivate(self, key_id: str) -> StoredKey | None:
@@ -85,7 +85,7 @@ class KeyStore:
         return self.find(key_id)
 
     def accepts(self, secret: str) -> bool:
-        """Whether this is the secret of an active key."""
+        """Tells whether this is the secret of an active key."""
         return bool(self._select(f"{_ACTIVE} and digest = ?", _digest(secret)))
 
     def clear(self) -> None:
@@ -129,7 +129,7 @@ def _check_ours(file: Path) -> None:
 
 
 def _look(uri: str) -> tuple[set[str], set[str]]:
-    """The names of a database's tables and views, and of the columns of ours."""
+    """Gives the names of a database's tables and views, and of the columns of ours."""
     names = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         columns = connection.execute("select name from pragma_table_info('sandbox_keys')").fetchall()

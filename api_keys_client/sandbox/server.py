@@ -51,7 +51,7 @@ class LoopbackServer(ThreadedWSGIServer):
         thread.start()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The thread's work."""
+        """Does the thread's work."""
         try:
             super().process_request_thread(request, client_address)
         finally:

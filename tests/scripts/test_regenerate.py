@@ -201,7 +201,7 @@ def without_a_field(specification: dict[str, Any]) -> None:
         (with_an_operation_of_another_tag, "there is no create_api_key_auth_api_keys__post.tags.API Keys, on which"),
         (without_its_parameter, "__get.parameters.api_key_id, on which Operations.get in .*/operations.py relies"),
         (with_another_body, "__post.body.NewApiKeyRequest, on which Operations.create in .*/operations.py relies"),
-        (without_a_model, "there is no APIKeysRolesEnum, on which rotate in .*/_async/rotation.py relies"),
+        (without_a_model, "there is no APIKeysRolesEnum, on which replace in .*/_async/rotation.py relies"),
         (without_a_field, "there is no ApiKeyResponse.is_active, on which Executor in .*/_async/executor.py relies"),
     ],
 )
