@@ -57,7 +57,6 @@ NEEDS = {
     ),
     "replace in api_keys_client/_async/rotation.py": (
         "ApiKeyResponse.id",
-        "ApiKeyResponse.description",
         "ApiKeyResponse.is_active",
         "ApiKeyResponse.roles",
         "APIKeysRolesEnum",
