@@ -55,7 +55,7 @@ class AsyncApiKeysClient:
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
         timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
         deadline: seconds for a call with all its attempts and waits.
-        max_attempts: how often a call that can be repeated without harm is tried.
+        max_attempts: how often a call is tried, if trying again can do no harm.
         headers: sent along with each request.
         ssl_context: what TLS trusts and presents; None: the system's certificates.
         proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
@@ -139,6 +139,7 @@ class AsyncApiKeysClient:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
 
+    # The lines that begin with "sync:" are in the derived client alone: the generated client is a sync one.
     # sync: @property
     # sync: def generated(self) -> APIKeysApi:
     # sync:     """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
@@ -264,7 +265,7 @@ class AsyncApiKeysClient:
         try:
             yield created
         finally:
-            await executor.end_created(creation, created.id)
+            await executor.deactivate_created(creation, created.id)
 
     async def rotate(
         self,

@@ -90,12 +90,11 @@ class FoundLeftovers(NamedTuple):
     """Those that only its own marker names, whose description or roles are others: anyone can write a marker."""
 
     def all(self) -> list[ApiKeyResponse]:
-        """Gives both."""
         return [*self.certain, *self.doubtful]
 
 
 def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
-    """Gives the keys that earlier rotations left: the one that it replaced, and others that replace it or that one."""
+    """Gives what earlier rotations left: the key's predecessor, and other replacements of that one or of this key."""
     marker = parse_marker(old.description)
     predecessor = marker.replaces if marker else None
     found = FoundLeftovers([], [])

@@ -47,7 +47,7 @@ class RawResponse:
         return made
 
     def mark_truncated(self) -> Self:
-        """Notes that the body was longer than what is read of it: of an error, the beginning is enough."""
+        """Says so of a body that was longer than what is read; of a refusal the beginning is enough."""
         if self.status < 300:
             self.problem = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
         return self
@@ -78,7 +78,7 @@ class Operation(Generic[T]):
         target: what stands before an id in the request line, the base URL's prefix included.
         after_id: what stands after it.
         decode: reads the answer, of the key with that id.
-        idempotent: whether the same request can be sent again after one that may have arrived.
+        idempotent: whether the same request can be sent again after one that may have been done.
         changes: whether it changes keys.
         unknown: what is to be said when nobody knows whether it was done (str).
     """

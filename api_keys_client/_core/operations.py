@@ -163,7 +163,7 @@ def _decode_created(answer: RawResponse, _: str | None) -> CreatedKey | DecodeFa
         # Without a UUID nobody could get or deactivate it.
         return created if uuid_in(created.id) else DecodeFailure("id: no UUID")
     try:
-        # In no local, which would show the secret to an interrupt; and the json module's error holds the document.
+        # Not in a variable, which a traceback could print; nor by the json module, whose error keeps the document.
         return DecodeFailure(problem, uuid_in(from_json(answer.body)["id"]))
     except (ValueError, TypeError, LookupError):
         return DecodeFailure(problem)

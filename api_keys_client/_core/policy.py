@@ -95,7 +95,8 @@ def evaluate(
         attempt: its number, from 1 on.
         elapsed: seconds since the call began.
         jitter: a random number from 0 to 1, for the jitter.
-        worst_outcome: the outcome of the attempts before this one.
+        worst_outcome: the worst outcome of the attempts before this one: that one may have been done holds, whatever
+            the next one says.
     """
     if isinstance(result, TransportFailure):
         failure = _transport_failure(request, result, settings)
@@ -120,7 +121,7 @@ def evaluate(
 def token_failure(
     request: Request[Any], error: ApiKeysError, *, attempts: int, elapsed: float, worst_outcome: Outcome | None
 ) -> ApiKeysError:
-    """Gives the error of the caller's function that gave no token, with what the attempts before it mean for it."""
+    """Adds to the error for a token that could not be had what the attempts before it mean; gives the same error."""
     error.attempts, error.elapsed, error.key_id = attempts, elapsed, request.key_id
     if attempts:
         error.outcome, error.next_step = worst_outcome, "Correct the setting."

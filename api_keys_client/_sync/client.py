@@ -54,7 +54,7 @@ class ApiKeysClient:
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
         timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
         deadline: seconds for a call with all its attempts and waits.
-        max_attempts: how often a call that can be repeated without harm is tried.
+        max_attempts: how often a call is tried, if trying again can do no harm.
         headers: sent along with each request.
         ssl_context: what TLS trusts and presents; None: the system's certificates.
         proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
@@ -138,6 +138,7 @@ class ApiKeysClient:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
 
+    # The lines that begin with "sync:" are in the derived client alone: the generated client is a sync one.
     @property
     def generated(self) -> APIKeysApi:
         """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
@@ -261,7 +262,7 @@ class ApiKeysClient:
         try:
             yield created
         finally:
-            executor.end_created(creation, created.id)
+            executor.deactivate_created(creation, created.id)
 
     def rotate(
         self,

@@ -60,7 +60,7 @@ class Executor:
         worst_outcome: Outcome | None = None
         attempt = 1
         while True:
-            # A call that comes after another's time is up still gets to fail as a timeout.
+            # Where the requests before used up the deadline, a millisecond lets this one end as a timeout.
             remaining = max(settings.deadline - (started - began), 0.001)
             try:
                 result = transport.send(request, settings=settings, remaining=remaining)
@@ -128,7 +128,7 @@ class Executor:
         """
         request = self.operations.create(description, roles)
         try:
-            return self._own(self.execute(request), creation)
+            return self._check_created(self.execute(request), creation)
         except ApiKeysError as error:
             if error.outcome not in (Outcome.UNKNOWN, Outcome.APPLIED):
                 raise
@@ -144,8 +144,12 @@ class Executor:
             note(interruption, report)
             raise
 
-    def _own(self, created: Success[CreatedKey], creation: Creation) -> CreatedKey:
-        """Gives the created key if it is the one that was asked for, and not another one out of a cache on the way."""
+    def _check_created(self, created: Success[CreatedKey], creation: Creation) -> CreatedKey:
+        """Gives the created key if it bears our nonce: a cache on the way may answer with another one.
+
+        Raises:
+            UnexpectedResponseError: it is another key.
+        """
         key = created.value
         if creation.is_of(key):
             return key
@@ -157,12 +161,12 @@ class Executor:
                     return key
         raise other_key_answered(key.id, attempts=created.attempts)
 
-    def end_created(self, creation: Creation, key_id: str) -> None:
+    def deactivate_created(self, creation: Creation, key_id: str) -> None:
         """Deactivates a key that was created for a while, however often that is interrupted.
 
         A process that was forked meanwhile leaves the key to the one that made it.
         """
-        if not system.is_own(creation):
+        if not system.is_of_this_process(creation):
             return
         ended, interruption = self._clean_up(Executor.deactivation, key_id)
         error = ended.error if ended else never_ended(key_id)
@@ -185,12 +189,12 @@ class Executor:
         Returns:
             What was seen and done, and the first interruption that came meanwhile.
         """
-        if not system.is_own(creation):
+        if not system.is_of_this_process(creation):
             return CleanupReport(creation.nonce, "It is left to the process that asked for it"), None
-        report, interruption = self._clean_up(Executor.end_by_nonce, creation, key_id)
+        report, interruption = self._clean_up(Executor.deactivate_by_nonce, creation, key_id)
         return report or CleanupReport(creation.nonce, "It could not be looked for"), interruption
 
-    def end_by_nonce(self, creation: Creation, key_id: str | None) -> CleanupReport:
+    def deactivate_by_nonce(self, creation: Creation, key_id: str | None) -> CleanupReport:
         """Ends the key whose record bears the nonce, looked up by the id that an answer gave it, or else in the list.
 
         Looks more than once: a commit can come after the answer was given up.
@@ -202,7 +206,7 @@ class Executor:
             try:
                 found = self.execute(self.operations.get(key_id), began)
                 if creation.is_of(found.value):
-                    self._end(key_id, report, began)
+                    self._deactivate_reported(key_id, report, began)
                     return report
             except KeyNotFoundError:
                 pass
@@ -219,14 +223,14 @@ class Executor:
             report.seen, unread = "No such key was seen", None
             for record in listed.value:
                 if creation.is_of(record):
-                    self._end(record.id, report, began)
+                    self._deactivate_reported(record.id, report, began)
             if report.still_active or report.deactivated:
                 break
         if unread:
             report.still_active.append(unread)
         return report
 
-    def _end(self, key_id: str, report: CleanupReport, began: float) -> None:
+    def _deactivate_reported(self, key_id: str, report: CleanupReport, began: float) -> None:
         try:
             self.deactivate(key_id, began)
         except ApiKeysError:
@@ -244,8 +248,8 @@ class Executor:
             result = work(self, *arguments)
             if not self.transport.closed:
                 return result
-        own = Executor(Transport(self.settings), self.settings, self.operations)
+        spare = Executor(Transport(self.settings), self.settings, self.operations)
         try:
-            return work(own, *arguments)
+            return work(spare, *arguments)
         finally:
-            own.transport.close()
+            spare.transport.close()

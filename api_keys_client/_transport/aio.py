@@ -79,7 +79,7 @@ class Transport:
             )
         state = AttemptState(opened, remaining, settings.answer_timeout)
         try:
-            # In no local: some tools look into what a dict in one holds, whatever its repr.
+            # Not in a variable here: tools that print the locals of a traceback look into dicts, whatever their repr.
             state.authorization = settings.token.header()
             await opened.enter(state)
             response = await opened.session.request(

@@ -263,9 +263,10 @@ check_user_function_async = checked_function
 
 
 def call_user_function(function: Callable[[Item], object], item: Item) -> object:
-    """Calls a function of the user's."""
+    """Calls a function of the user's, and refuses a result that is work still to be done."""
     result = function(item)
     if isinstance(result, Coroutine):
+        # Closed, or Python would warn that it was never awaited.
         result.close()
     return checked_result(result)
 

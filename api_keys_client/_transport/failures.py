@@ -85,7 +85,10 @@ def _tls(chain: list[BaseException], sent: bool) -> TransportFailure | None:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Tells whether it is no failure of the attempt: Ctrl-C, a cancellation, or what a signal handler raised."""
+    """Tells whether it came from outside: Ctrl-C, a cancellation, or an exception of a class that the program defines.
+
+    What a signal handler raises of the standard library's own exceptions cannot be told from a failed attempt.
+    """
     return not isinstance(error, Exception) or type(error).__module__.partition(".")[0] not in _LIBRARIES
 
 

@@ -106,7 +106,7 @@ class Transport:
         if os.getpid() != self._process:
             self._disown()
         state = AttemptState(self._closed, time.monotonic() + remaining)
-        # In no local: some tools look into what a dict in one holds, whatever its repr.
+        # Not in a variable here: tools that print the locals of a traceback look into dicts, whatever their repr.
         state.authorization = settings.token.header()
         previous, current.state = current.state, state
         self._in_flight.add(state)
@@ -165,7 +165,7 @@ class Transport:
         self._manager.clear()
         in_flight = list(self._in_flight)
         for state in in_flight:
-            state.cut()
+            state.end()
         if connections:
             # Those that wait for a connection get one each, and then see that the client is closed.
             connections.maxsize = 0

@@ -22,8 +22,8 @@ def new_creation(old_id: str | None = None) -> Creation:
     return Creation(os.urandom(6).hex(), os.getpid(), old_id)
 
 
-def is_own(creation: Creation) -> bool:
-    """Tells whether it is this process's own, and not one of a process that this one was forked from."""
+def is_of_this_process(creation: Creation) -> bool:
+    """Tells whether this process began it, and not one that it was forked from."""
     return creation.process == os.getpid()
 
 

@@ -59,9 +59,9 @@ class AttemptState:
     def end_late(self) -> None:
         """Ends it because its time is up."""
         self.late = True
-        self.cut()
+        self.end()
 
-    def cut(self) -> None:
+    def end(self) -> None:
         """Ends what it waits for."""
         sock = self.connection and self.connection.sock
         if sock:
@@ -98,7 +98,7 @@ class _BoundedReader(socket.SocketIO):
         plain(sock)._io_refs += 1  # type: ignore[attr-defined]
         self._socket = sock
         self._answer_by = answer_by
-        # Chunks may be as long as what is in them, but no answer is endless; a chunk's size can even say that it is.
+        # Chunks of one byte each double an answer's length; beyond that it is endless.
         self._most = 2 * MAX_BODY_BYTES
 
     def makefile(self, _mode: str) -> io.BufferedReader:
