@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Response
 
-from api_keys_client.sandbox import Fault, Operation, ReceivedRequest, Sandbox
+from api_keys_client.sandbox import Fault, Operation, Profile, ReceivedRequest, Sandbox
 from tests.support.calling import (
     KEYS,
     PATIENCE,
@@ -94,20 +94,21 @@ def test_garbage(engine: Sandbox, caller: Caller, *, committed: bool) -> None:
     assert len(engine.keys()) == committed
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_truncated(engine: Sandbox, caller: Caller, *, chunked: bool) -> None:
-    engine.queue(Fault.truncated(chunked=chunked), times=2)
-    for method, path, body in (("POST", KEYS, {}), ("DELETE", f"{KEYS}deactivate/", None)):
-        caller.send(method, path + "".join(key.id for key in engine.keys()), body)
-        response = caller.connection.getresponse()
-        assert response.status == 200
-        assert response.headers["Transfer-Encoding" if chunked else "Content-Length"]
-        with pytest.raises(http.client.IncompleteRead) as caught:
-            response.read()
-        assert caught.value.partial.startswith(b'{"')
-        caller.connection.close()
-    assert [key.is_active for key in engine.keys()] == [False]
-    assert [received.status for received in engine.requests] == [200, 200]
+@pytest.mark.parametrize(("profile", "chunked"), [("engine", False), ("spec", True)])
+def test_truncated(profile: Profile, *, chunked: bool) -> None:
+    with Sandbox(profile=profile) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+        sandbox.queue(Fault.truncated(chunked=chunked), times=2)
+        for method, path, body in (("POST", KEYS, {}), ("DELETE", f"{KEYS}deactivate/", None)):
+            caller.send(method, path + "".join(key.id for key in sandbox.keys()), body)
+            response = caller.connection.getresponse()
+            assert response.status == 200
+            assert response.headers["Transfer-Encoding" if chunked else "Content-Length"]
+            with pytest.raises(http.client.IncompleteRead) as caught:
+                response.read()
+            assert caught.value.partial.startswith(b'{"')
+            caller.connection.close()
+        assert [key.is_active for key in sandbox.keys()] == [False]
+        assert [received.status for received in sandbox.requests] == [200, 200]
 
 
 @pytest.mark.parametrize("committed", [False, True])
