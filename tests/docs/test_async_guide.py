@@ -22,12 +22,12 @@ import urllib3
 
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient
 from api_keys_client.sandbox import Fault, Sandbox
+from tests.support.calling import UNKNOWN_ID
 from tests.support.pages import PROJECT, Page
 from tests.support.tasks import run as run_to_its_end
 
 EXAMPLES = Page("docs/guides/async.md").examples
 FIRST, FASTAPI, CELERY, NOTEBOOK, CANCELLED = EXAMPLES
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 # A broker and a result backend that are folders, so that Celery runs as it does and nothing else has to.
 ON_FILES = """
