@@ -47,7 +47,7 @@ def nobody() -> Iterator[str]:
         yield f"127.0.0.1:{free.getsockname()[1]}"
 
 
-def doctor(sandbox: Sandbox | None, *options: str | Path, **variables: str | None) -> Ran:
+def doctor(sandbox: Sandbox | None, *options: str | Path, **variables: Any) -> Ran:
     return within(sandbox, "doctor", "--json", *options, **variables)
 
 
@@ -145,7 +145,7 @@ def test_a_setting_that_is_missing_or_wrong_is_told(tmp_path: Path, engine: Sand
     run = doctor(engine, API_KEYS_BASE_URL="ftp://x")
     assert (run.code, states(run)) == (2, {"settings": "failed"})
 
-    for options in ([], ["--token-file", tmp_path / "none"]):
+    for options in ([], ["--token-file", str(tmp_path / "none")]):
         run = doctor(engine, *options, API_KEYS_TOKEN=None)
         assert run.code == 2
         assert states(run) == dict(zip(NAMES, ["ok", "ok", "ok", "failed", "unknown"], strict=False))

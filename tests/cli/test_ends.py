@@ -31,7 +31,7 @@ from tests.support.cli_runs import (
 from tests.support.interrupts import press_here
 
 SECRET = "c2VjcmV0" * 12
-MISTAKES = {
+MISTAKES: dict[str, list[tuple[str, ...]]] = {
     "the program": [
         ("lst", "none of the commands: list, get, create, deactivate, rotate, doctor, sandbox, version", "--help"),
         ("--", "none of the commands"),
@@ -169,8 +169,8 @@ def test_nor_is_a_file_that_could_not_be_written(
 def test_nor_is_a_file_whose_lock_cannot_be_had(engine: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "p4ssw0rd"
     (tmp_path / ".p4ssw0rd.api-keys-lock").mkdir()
-    for arguments in (["create", "--output", file], ["rotate", made(engine), "--to-env-file", file, "KEY"]):
-        run = within(engine, *arguments)
+    for command in (f"create --output {file}", f"rotate {made(engine)} --to-env-file {file} KEY"):
+        run = within(engine, *command.split())
         check_refused(run, 1, "lock", "Is a directory")
         assert "p4ssw0rd" not in run.all
 

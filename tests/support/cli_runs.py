@@ -101,9 +101,7 @@ def within(
         return Ran(code, out.getvalue().decode(charset), err.getvalue().decode(charset))
 
 
-def within_while(
-    held: Held, happening: Callable[[], object], sandbox: Sandbox, *arguments: str | Path, **further: str | None
-) -> Ran:
+def within_while(held: Held, happening: Callable[[], object], sandbox: Sandbox, *arguments: str | Path) -> Ran:
     """The same, while something happens between the arrival of the requests that are held and their answers."""
 
     def happen() -> None:
@@ -116,7 +114,7 @@ def within_while(
     thread = threading.Thread(target=happen)
     thread.start()
     try:
-        return within(sandbox, *arguments, **further)
+        return within(sandbox, *arguments)
     finally:
         thread.join()
 
