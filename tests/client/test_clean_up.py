@@ -35,12 +35,6 @@ from tests.support.tasks import a_few_turns, run, soon, until
 from tests.support.wire import Server, answer
 
 
-@pytest.fixture
-def sandbox(engine: Sandbox) -> Sandbox:
-    """One of one profile: the other answers alike where clean-ups are concerned."""
-    return engine
-
-
 class Late(Exception):
     """What a time limit raises that is set by a signal."""
 
