@@ -16,11 +16,9 @@ from tests.support.cli_runs import (
     Held,
     Ran,
     active,
-    begun,
     check_record,
     check_refused,
     check_silent,
-    ended,
     environment,
     mode_of,
     run_without_a_reader,
@@ -53,12 +51,6 @@ def test_create_writes_the_secret_to_a_file_that_only_its_owner_can_read(
     check_silent(Ran(0, run.out.replace(str(file), ""), run.err), file.read_text())
 
 
-def test_create_leaves_to_the_server_what_is_not_given(engine: Sandbox, tmp_path: Path) -> None:
-    document = within(engine, "create", "--output", tmp_path / "secret", "--json").document
-    assert document.pop("output") == str(tmp_path / "secret")
-    check_record(document, description=None, roles=["VALIDATION-USER"])
-
-
 def test_create_shows_the_secret_where_that_is_asked_for(engine: Sandbox) -> None:
     run = within(engine, "create", "--show")
     (secret,) = LONG.findall(run.out)
@@ -67,7 +59,8 @@ def test_create_shows_the_secret_where_that_is_asked_for(engine: Sandbox) -> Non
     document = within(engine, "create", "--show", "--json").document
     assert engine.accepts(document.pop("key"))
     assert document.pop("output") is None
-    check_record(document, is_active=True)
+    # The server says what is not given.
+    check_record(document, description=None, roles=["VALIDATION-USER"], is_active=True)
 
 
 def test_a_bad_place_is_refused_before_anything_is_sent(engine: Sandbox, tmp_path: Path) -> None:
@@ -82,25 +75,6 @@ def test_a_bad_place_is_refused_before_anything_is_sent(engine: Sandbox, tmp_pat
     check_refused(within(engine, "create", "--description", "ci"), 2, "--output FILE", "--show", "Nothing was sent")
     assert engine.requests == []
     assert (tmp_path / "full").read_text() == "another secret"
-
-
-@pytest.mark.parametrize("made_by_mktemp", [False, True])
-def test_of_two_creations_for_one_file_one_fails_and_ends_its_key(
-    engine: Sandbox, tmp_path: Path, made_by_mktemp: bool
-) -> None:
-    file = tmp_path / "secret"
-    if made_by_mktemp:
-        file.touch()
-    creations = Held(engine, "create", times=2)
-    with begun(engine, "create", "--output", file) as first, begun(engine, "create", "--output", file) as second:
-        creations.wait()
-        creations.let_go()
-        runs = sorted([ended(first), ended(second)])
-    assert [run.code for run in runs] == [0, 1]
-    check_refused(runs[1], 1, "it is there already", "key was deactivated")
-    assert len(active(engine)) == 1
-    assert engine.accepts(file.read_text())
-    assert [*tmp_path.iterdir()] == [file]
 
 
 def test_a_file_that_comes_there_meanwhile_is_kept(engine: Sandbox, tmp_path: Path) -> None:

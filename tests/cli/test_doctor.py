@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import pytest
 import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -164,25 +163,26 @@ def test_a_token_that_is_refused_ends_with_3(engine: Sandbox) -> None:
     check_silent(run, "wr0ng")
 
 
-@pytest.mark.parametrize(
-    ("fault", "code", "words"),
-    [(Fault.status(500), 1, "500"), (Fault.garbage(), 1, "no answer of this API"), (Fault.drop(), 5, "reset")],
-)
-def test_what_does_not_answer_as_an_engine_is_not_called_reachable(
-    engine: Sandbox, fault: Fault, code: int, words: str
-) -> None:
-    engine.queue(fault)
-    run = doctor(engine)
-    assert run.code == code
-    assert checks(run)["reachable"][0] == "failed"
-    assert words in checks(run)["reachable"][1]
-    assert run.document["active_keys"] is None
+def test_what_does_not_answer_as_an_engine_is_not_called_reachable(engine: Sandbox) -> None:
+    for fault, code, words in (
+        (Fault.status(500), 1, "500"),
+        (Fault.garbage(), 1, "no answer of this API"),
+        (Fault.drop(), 5, "reset"),
+    ):
+        engine.queue(fault)
+        run = doctor(engine)
+        assert run.code == code
+        assert checks(run)["reachable"][0] == "failed"
+        assert words in checks(run)["reachable"][1]
+        assert run.document["active_keys"] is None
 
-
-def test_where_nobody_is_it_ends_with_5(engine: Sandbox) -> None:
     with nobody() as address:
         run = doctor(engine, API_KEYS_BASE_URL=f"http://{address}")
     assert (run.code, states(run)) == (5, {"address": "ok", "reachable": "failed"})
+    address = engine.url.partition("://")[2]
+    run = doctor(engine, API_KEYS_BASE_URL=f"https://{address}")
+    assert (run.code, states(run)) == (5, {"address": "ok", "tls": "failed"})
+    assert checks(run)["tls"][2] == f"This port does not speak TLS. Is the engine at http://{address}?"
 
 
 def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
@@ -202,22 +202,15 @@ def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
     assert (trusted.code, checks(trusted)["tls"][:2]) == (0, ("ok", "the certificate verifies"))
 
 
-def test_a_port_without_tls_is_called_that(engine: Sandbox) -> None:
-    address = engine.url.partition("://")[2]
-    run = doctor(engine, API_KEYS_BASE_URL=f"https://{address}")
-    assert (run.code, states(run)) == (5, {"address": "ok", "tls": "failed"})
-    assert checks(run)["tls"][2] == f"This port does not speak TLS. Is the engine at http://{address}?"
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
-def test_a_proxy_that_is_in_the_way_is_named_without_its_password(engine: Sandbox, name: str) -> None:
-    with nobody() as address:
-        proxy = {name: f"http://ann:pa55word@{address}"}
-        run = doctor(engine, "--allow-http", "--timeout", "2", API_KEYS_BASE_URL="http://engine.test", **proxy)
-    assert run.code == 5
-    assert checks(run)["proxy"][:2] == ("note", f"http://{address}, from {name}")
-    check_silent(run, "ann", "pa55word")
-    assert "proxy" not in states(doctor(engine, **proxy))
+def test_a_proxy_that_is_in_the_way_is_named_without_its_password(engine: Sandbox) -> None:
+    for name in ("HTTP_PROXY", "all_proxy"):
+        with nobody() as address:
+            proxy = {name: f"http://ann:pa55word@{address}"}
+            run = doctor(engine, "--allow-http", "--timeout", "2", API_KEYS_BASE_URL="http://engine.test", **proxy)
+        assert run.code == 5
+        assert checks(run)["proxy"][:2] == ("note", f"http://{address}, from {name}")
+        check_silent(run, "ann", "pa55word")
+        assert "proxy" not in states(doctor(engine, **proxy))
 
 
 def test_when_the_limit_is_near_it_says_so() -> None:

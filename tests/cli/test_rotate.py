@@ -14,10 +14,8 @@ from api_keys_client.sandbox import Fault, Operation, Sandbox
 from tests.support.cli_runs import (
     Held,
     active,
-    begun,
     check_record,
     check_refused,
-    ended,
     made,
     mode_of,
     secret_of_new,
@@ -50,14 +48,12 @@ def test_rotate_spares_a_file_that_holds_something_else(engine: Sandbox, tmp_pat
 
 
 def test_rotate_replaces_the_secret_of_the_key_and_an_empty_file(engine: Sandbox, tmp_path: Path) -> None:
-    old, secret = secret_of_new(engine, "job")
-    file, empty = tmp_path / "secret", tmp_path / "empty"
-    file.write_text(f"{secret}\n")
-    empty.touch()
-    assert within(engine, "rotate", old.upper(), "--to-file", file, "--keep-old").code == 0
-    assert file.read_text() != f"{secret}\n"
-    assert within(engine, "rotate", made(engine), "--to-file", empty).code == 0
-    assert engine.accepts(empty.read_text())
+    (old, secret), file = secret_of_new(engine, "job"), tmp_path / "secret"
+    for content in (f"{secret}\n", ""):
+        file.write_text(content)
+        assert within(engine, "rotate", old.upper(), "--to-file", file, "--keep-old", "--leftovers", "keep").code == 0
+        assert file.read_text().strip() != secret
+        assert engine.accepts(file.read_text())
 
 
 def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Path) -> None:
@@ -78,34 +74,14 @@ def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Pat
     assert engine.accepts(second.removeprefix("ENGINE_KEY="))
 
 
-@pytest.mark.parametrize("content", [None, ""])
-def test_rotate_keeps_a_file_that_comes_there_meanwhile(engine: Sandbox, tmp_path: Path, content: str | None) -> None:
+def test_rotate_keeps_a_file_that_comes_there_meanwhile(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job"), tmp_path / "secret"
-    if content is not None:
-        file.write_text(content)
     run = within_while(
         Held(engine, "create"), lambda: file.write_text("another secret"), engine, "rotate", old, "--to-file", file
     )
     check_refused(run, 1, "storing failed", "it is there already")
     assert file.read_text() == "another secret"
     assert active(engine) == [old]
-
-
-def test_two_variables_of_a_dotenv_file_are_rotated_at_once(engine: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    olds = [made(engine, name) for name in ("A", "B")]
-    creations = Held(engine, "create", times=2)
-    with (
-        begun(engine, "rotate", olds[0], "--to-env-file", file, "A") as first,
-        begun(engine, "rotate", olds[1], "--to-env-file", file, "B") as second,
-    ):
-        creations.wait()
-        creations.let_go()
-        assert [ended(first).code, ended(second).code] == [0, 0]
-    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
-    assert {*lines} == {"A", "B"}
-    assert all(map(engine.accepts, lines.values()))
-    assert len(active(engine)) == 2
 
 
 # Writes down all that a child of ours can see.
@@ -205,18 +181,17 @@ def test_a_rotation_that_stops_ends_with_the_code_of_its_table(
     assert old in active(engine)
 
 
-def test_a_rotation_that_is_interrupted_after_storing_says_that_it_is_stored(engine: Sandbox, tmp_path: Path) -> None:
+def test_an_interrupted_rotation_says_how_far_it_came(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job"), tmp_path / "secret"
-    run = within_while(Held(engine, "deactivate"), press_here, engine, "rotate", old, "--to-file", file)
+    rotate = ("rotate", old, "--to-file", file)
+    run = within_while(Held(engine, "list"), press_here, engine, *rotate)
+    check_refused(run, 130, "interrupted", f"(replaces {old}")
+    assert active(engine) == [old]
+
+    run = within_while(Held(engine, "deactivate"), press_here, engine, *rotate)
     new = active(engine)[-1]
     check_refused(run, 130, f"The new key {new} is stored ({file})", f"api-keys deactivate {old}")
     assert engine.accepts(file.read_text())
-
-
-def test_an_interrupted_rotation_says_what_to_look_for(engine: Sandbox, tmp_path: Path) -> None:
-    old = made(engine, "job")
-    run = within_while(Held(engine, "list"), press_here, engine, "rotate", old, "--to-file", tmp_path / "secret")
-    check_refused(run, 130, "interrupted", f"(replaces {old}")
 
 
 def test_a_rotation_that_is_interrupted_while_storing_names_both_keys(engine: Sandbox) -> None:
