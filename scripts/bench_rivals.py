@@ -185,22 +185,21 @@ def begin() -> float:
     return time.process_time()
 
 
-def sync_seconds(rival: Any, operation: str, count: int) -> float:
-    run = in_threads if operation == "gets at once" else in_a_row
-    call = getattr(rival, "get" if operation == "gets at once" else operation)
-    run(call, WARM_UP[operation])
+def sync_seconds(call: Callable[[], object], at_once: bool, warm_up: int, count: int) -> float:
+    run = in_threads if at_once else in_a_row
+    run(call, warm_up)
     began = begin()
     run(call, count)
     return time.process_time() - began
 
 
-async def async_seconds(rival: Any, operation: str, count: int) -> float:
-    tasks = TASKS if operation == "gets at once" else 1
-    call = getattr(rival, "get" if operation == "gets at once" else operation)
+async def async_seconds(kind: Any, url: str, operation: str, at_once: bool, warm_up: int, count: int) -> float:
+    rival = kind(url)
+    call = getattr(rival, operation)
     async with rival.client:
-        await in_tasks(call, WARM_UP[operation], tasks)
+        await in_tasks(call, warm_up, TASKS if at_once else 1)
         began = begin()
-        await in_tasks(call, count, tasks)
+        await in_tasks(call, count, TASKS if at_once else 1)
         return time.process_time() - began
 
 
@@ -216,25 +215,23 @@ def bytes_kept(call: Callable[[], object]) -> int:
     return size
 
 
-WARM_UP = {"get": 50, "create": 50, "list": 3, "deactivate": 50, "gets at once": 400}
 SYNC: dict[str, Any] = {"urllib3": Urllib3, "sync": Ours, "generated": Generated}
 ASYNC: dict[str, Any] = {"aiohttp": Aiohttp, "async": AsyncOurs}
 
 
-async def on_a_loop(kind: Any, url: str, operation: str, count: int) -> float:
-    return await async_seconds(kind(url), operation, count)
-
-
 def main() -> None:
-    rival, operation, url, count = sys.argv[1:]
+    rival, row, url, count = sys.argv[1:]
+    operation, at_once = ("get", True) if row == "gets at once" else (row, False)
     # As much longer as everything takes under valgrind, so that threads take turns as they would without it.
     sys.setswitchinterval(1)
-    if operation == "memory":
+    if row == "memory":
         print(bytes_kept(SYNC[rival](url).list))
-    elif rival in SYNC:
-        print(sync_seconds(SYNC[rival](url), operation, int(count)))
+        return
+    warm_up = 400 if at_once else 3 if operation == "list" else 50
+    if rival in SYNC:
+        print(sync_seconds(getattr(SYNC[rival](url), operation), at_once, warm_up, int(count)))
     else:
-        print(asyncio.run(on_a_loop(ASYNC[rival], url, operation, int(count))))
+        print(asyncio.run(async_seconds(ASYNC[rival], url, operation, at_once, warm_up, int(count))))
 
 
 if __name__ == "__main__":

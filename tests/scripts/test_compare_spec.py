@@ -56,6 +56,8 @@ AROUND_THE_SCHEMAS: list[tuple[str, Any, str, bool]] = [
     ("Kind enum -", "c", "added enum value Kind: c", False),
     ("OutKind enum -", "c", "added enum value OutKind: c", True),
     ("OutKind enum 0", GONE, "removed enum value OutKind: a", True),
+    ("Kind enum", GONE, 'changed enum Kind: ["a", "b"] -> null', False),
+    ("OutKind enum", GONE, 'changed enum OutKind: ["a", "b"] -> null', True),
     ("Kind x-enum-varnames 0", "FIRST", 'changed name of "a" Kind: A -> FIRST', True),
     ("components securitySchemes API~Key scheme", "basic", "changed scheme API Key: bearer -> basic", True),
     ("components securitySchemes API~Key", GONE, "removed security scheme API Key", True),

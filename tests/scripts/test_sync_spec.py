@@ -97,8 +97,9 @@ def test_a_source_that_cannot_be_had_is_refused(sync: Sync, tmp_path: Path, http
 
 def dripping(connection: socket.socket, ended: threading.Event) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while not ended.wait(0.02):
-        connection.sendall(b" ")
+    for _ in range(500):
+        if not ended.wait(0.02):
+            connection.sendall(b" ")
 
 
 def silent(connection: socket.socket, ended: threading.Event) -> None:
