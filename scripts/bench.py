@@ -7,26 +7,28 @@ the same on a busy machine.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
+import resource
 import shutil
 import socketserver
 import statistics
 import subprocess
 import sys
+import threading
 import uuid
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, ClassVar, cast
+from typing import ClassVar
 
 from bench_rivals import KEY_ID, TOKEN
-from rich.console import Console
-from rich.table import Table
 
 PROJECT = Path(__file__).parents[1]
 RIVALS = str(Path(__file__).with_name("bench_rivals.py"))
@@ -70,20 +72,14 @@ class Canned(socketserver.StreamRequestHandler):
             self.wfile.write(self.answers[request[: request.rindex(b"HTTP/")]])
 
 
-def serve() -> None:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Canned) as server:
-        server.daemon_threads = True
-        print(server.server_address[1], flush=True)
-        server.serve_forever()
-
-
 @contextmanager
 def server() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield f"http://127.0.0.1:{cast('IO[str]', process.stdout).readline().strip()}"
-        finally:
-            process.terminate()
+    """Answers in threads of this process, whose own time is not measured."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Canned) as listening:
+        listening.daemon_threads = True
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
 
 
 ONE_CALL = {
@@ -97,11 +93,13 @@ TypeAdapter(ApiKeyResponse).validate_json(response.data)
 """,
     "ours": f"""
 import sys
+import threading
 from api_keys_client import ApiKeysClient, Role
 ApiKeysClient(sys.argv[1], token="{TOKEN}").get("{KEY_ID}")
 """,
     "_generated": f"""
 import sys
+import threading
 from _generated import ApiClient, APIKeysApi, Configuration
 api = APIKeysApi(ApiClient(Configuration(host=sys.argv[1], access_token="{TOKEN}")))
 api.get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
@@ -124,6 +122,10 @@ class Row:
     calls: int = 0
     """0: the whole process is measured."""
     has_instructions: bool = True
+
+    def count(self, times: int) -> list[str]:
+        """The argument that says how many calls are to be made."""
+        return [str(times * self.calls)] if self.calls else []
 
 
 def rows(url: str) -> list[Row]:
@@ -150,35 +152,32 @@ def rows(url: str) -> list[Row]:
     ]
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Where a measured process finds the client, and the same order of sets and dictionaries each time."""
+def run(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
+    """Run a measured process, which finds the client there, and orders sets the same way each time."""
     # Without what has Python write no compiled modules, or has coverage measure each process.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
-    return {**kept, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"}
+    environment = {**kept, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        raise SystemExit(f"bench: a measured process failed: {command}\n{finished.stderr}")
+    return finished
 
 
 def native(row: Row, command: list[str], root: Path) -> float:
     """CPU seconds; what the process prints, if it measures itself."""
-    arguments = [*command, str(2 * row.calls)] if row.calls else command
-    child = subprocess.Popen([sys.executable, *arguments], env=environment(root), stdout=subprocess.PIPE, text=True)
-    with cast("IO[str]", child.stdout) as printed:
-        text = printed.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = status
-    if status:
-        raise SystemExit(f"bench: a measured process failed: {command}")
-    return float(text) if row.calls else usage.ru_utime + usage.ru_stime
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    finished = run([sys.executable, *command, *row.count(2)], root)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return float(finished.stdout) if row.calls else used
 
 
-def instructions(row: Row, command: list[str], root: Path, calls: int) -> int:
+def instructions(row: Row, command: list[str], root: Path, times: int) -> int:
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--fair-sched=yes"]
-    arguments = [*command, str(calls)] if row.calls else command
-    finished = subprocess.run(
-        [*valgrind, sys.executable, *arguments], env=environment(root), capture_output=True, text=True, check=False
-    )
+    finished = run([*valgrind, sys.executable, *command, *row.count(times)], root)
     found = re.search(r"Collected : (\d+)", finished.stderr)
-    if finished.returncode or not found:
-        raise SystemExit(f"bench: valgrind failed: {command}\n{finished.stderr}")
+    if not found:
+        raise SystemExit(f"bench: valgrind counted nothing: {command}\n{finished.stderr}")
     return int(found[1])
 
 
@@ -196,10 +195,10 @@ def measure(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> tup
     if not counted or not row.has_instructions:
         return cpu, {}
     print(f"{row.title}: instructions", file=sys.stderr)
-    runs = (row.calls, 3 * row.calls) if row.calls else (0,)
+    runs = (1, 3) if row.calls else (0,)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = {
-            column: [pool.submit(instructions, row, command, root, calls) for calls in runs]
+            column: [pool.submit(instructions, row, command, root, times) for times in runs]
             for column, (command, root) in sources.items()
         }
         results = {column: [future.result() for future in futures] for column, futures in counts.items()}
@@ -210,22 +209,17 @@ def measure(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> tup
 
 @contextmanager
 def other_commits(revision: str | None) -> Iterator[dict[str, Path]]:
-    """The project's files at that commit, by the name of their column."""
-    with TemporaryDirectory() as name:
-        if not revision:
-            yield {}
-            return
-        folder = Path(name)
-        made = subprocess.run(
-            ["git", "worktree", "add", "--quiet", "--detach", str(folder / "tree"), revision],
-            cwd=PROJECT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if made.returncode:
-            raise SystemExit(f"bench: {made.stderr.strip()}")
-        try:
-            yield {f"ours at {revision}": folder / "tree"}
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(folder / "tree")], cwd=PROJECT, check=True)
+    """The packages at that commit, by the name of their column."""
+    if not revision:
+        yield {}
+        return
+    command = ["git", "archive", "--format=zip", revision, "api_keys_client", "_generated"]
+    archive = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    if archive.returncode:
+        raise SystemExit(f"bench: {archive.stderr.decode().strip()}")
+    with TemporaryDirectory() as folder:
+        zipfile.ZipFile(io.BytesIO(archive.stdout)).extractall(folder)
+        yield {f"ours at {revision}": Path(folder)}
 
 
 def cells(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> list[str]:
@@ -248,13 +242,8 @@ def main() -> None:
     parser.add_argument("--instructions", action="store_true", help="count instructions too (some minutes)")
     parser.add_argument("--against", metavar="REV", help="measure this commit's client beside")
     parser.add_argument("--rounds", type=int, default=5, help="of CPU times; the median counts (default %(default)s)")
-    parser.add_argument("--markdown", action="store_true", help="print the table for the guide")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name holds this")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.serve:
-        serve()
-        return
     if arguments.instructions and not shutil.which("valgrind"):
         parser.exit(3, "bench: --instructions needs valgrind; on Debian or Ubuntu: apt install valgrind\n")
     with server() as url, other_commits(arguments.against) as roots:
@@ -264,14 +253,8 @@ def main() -> None:
             for row in rows(url)
             if arguments.only in row.title
         ]
-    if arguments.markdown:
-        for line in (head, ["---"] * len(head), *lines):
-            print(f"| {' | '.join(line)} |")
-    else:
-        table = Table(*head)
-        for line in lines:
-            table.add_row(*line)
-        Console().print(table)
+    for line in (head, ["---"] * len(head), *lines):
+        print(f"| {' | '.join(line)} |")
 
 
 if __name__ == "__main__":

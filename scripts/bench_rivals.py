@@ -31,151 +31,137 @@ TASKS = 50
 POOL_SIZE = 20
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json"}
 BODY_HEADERS = {**HEADERS, "Content-Type": "application/json"}
-ROLES = ["VALIDATION-USER"]
+NEW_KEY = {"description": "bench", "roles": ["VALIDATION-USER"]}
+
+Operations = dict[str, Callable[[], Any]]
 
 
-class Urllib3:
-    """What a careful user would write by hand."""
+def urllib3_by_hand(url: str) -> Operations:
+    """What a careful user would write."""
+    import urllib3
+    from pydantic import TypeAdapter
 
-    def __init__(self, url: str) -> None:
-        import urllib3
-        from pydantic import TypeAdapter
+    from _generated import ApiKeyResponse
 
-        from _generated import ApiKeyResponse
+    pool = urllib3.PoolManager(maxsize=POOL_SIZE, block=True)
+    record, records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
 
-        self._pool = urllib3.PoolManager(maxsize=POOL_SIZE, block=True)
-        self._url = url + "/auth/api_keys/"
-        self._record = TypeAdapter(ApiKeyResponse)
-        self._records = TypeAdapter(list[ApiKeyResponse])
-
-    def _request(self, method: str, url: str, body: bytes | None = None) -> bytes:
+    def request(method: str, path: str, body: bytes | None = None) -> bytes:
         headers = BODY_HEADERS if body else HEADERS
-        response = self._pool.request(method, url, headers=headers, body=body, timeout=30.0)
+        response = pool.request(method, f"{url}/auth/api_keys/{path}", headers=headers, body=body, timeout=30.0)
         if response.status not in (200, 204):
             raise RuntimeError(response.status)
         return response.data
 
-    def get(self) -> object:
-        return self._record.validate_json(self._request("GET", self._url + KEY_ID))
+    def get() -> object:
+        return record.validate_json(request("GET", KEY_ID))
 
-    def create(self) -> object:
-        body = json.dumps({"description": "bench", "roles": ROLES}).encode()
-        return self._record.validate_json(self._request("POST", self._url, body))
+    def deactivate() -> object:
+        request("DELETE", f"deactivate/{KEY_ID}")
+        return get()
 
-    def list(self) -> object:
-        return self._records.validate_json(self._request("GET", self._url))
-
-    def deactivate(self) -> object:
-        self._request("DELETE", f"{self._url}deactivate/{KEY_ID}")
-        return self.get()
-
-
-class Ours:
-    def __init__(self, url: str) -> None:
-        from api_keys_client import ApiKeysClient
-
-        self.client: Any = ApiKeysClient(url, token=TOKEN)
-
-    def get(self) -> Any:
-        return self.client.get(KEY_ID)
-
-    def create(self) -> Any:
-        return self.client.create("bench", ROLES)
-
-    def list(self) -> Any:
-        return self.client.list()
-
-    def deactivate(self) -> Any:
-        return self.client.deactivate(KEY_ID)
+    return {
+        "get": get,
+        "create": lambda: record.validate_json(request("POST", "", json.dumps(NEW_KEY).encode())),
+        "list": lambda: records.validate_json(request("GET", "")),
+        "deactivate": deactivate,
+    }
 
 
-class Generated:
-    def __init__(self, url: str) -> None:
-        from _generated import ApiClient, APIKeysApi, APIKeysRolesEnum, Configuration, NewApiKeyRequest
+def aiohttp_by_hand(url: str) -> tuple[Any, Operations]:
+    """The same, on asyncio."""
+    import aiohttp
+    from pydantic import TypeAdapter
 
-        self._api: Any = APIKeysApi(ApiClient(Configuration(host=url, access_token=TOKEN)))
-        roles = [APIKeysRolesEnum(role) for role in ROLES]
-        self._body: Any = lambda: NewApiKeyRequest(description="bench", roles=roles)
+    from _generated import ApiKeyResponse
 
-    def get(self) -> object:
-        return self._api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
+    connector, timeout = aiohttp.TCPConnector(limit=POOL_SIZE), aiohttp.ClientTimeout(total=30.0)
+    session = aiohttp.ClientSession(connector=connector, headers=HEADERS, timeout=timeout)
+    record, records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
 
-    def create(self) -> object:
-        return self._api.create_api_key_auth_api_keys_post(self._body())
-
-    def list(self) -> object:
-        return self._api.get_all_active_api_keys_auth_api_keys_get()
-
-    def deactivate(self) -> object:
-        self._api.deactivate_api_key_auth_api_keys_deactivate_api_key_id_delete(KEY_ID)
-        return self.get()
-
-
-class Aiohttp:
-    """The same by hand as Urllib3, on asyncio."""
-
-    def __init__(self, url: str) -> None:
-        import aiohttp
-        from pydantic import TypeAdapter
-
-        from _generated import ApiKeyResponse
-
-        self.client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=POOL_SIZE),
-            headers=HEADERS,
-            timeout=aiohttp.ClientTimeout(total=30.0),
-        )
-        self._url = url + "/auth/api_keys/"
-        self._record = TypeAdapter(ApiKeyResponse)
-        self._records = TypeAdapter(list[ApiKeyResponse])
-
-    async def _request(self, method: str, url: str, body: object = None) -> bytes:
-        async with self.client.request(method, url, json=body) as response:
+    async def request(method: str, path: str, body: object = None) -> bytes:
+        async with session.request(method, f"{url}/auth/api_keys/{path}", json=body) as response:
             if response.status not in (200, 204):
                 raise RuntimeError(response.status)
             return await response.read()
 
-    async def get(self) -> object:
-        return self._record.validate_json(await self._request("GET", self._url + KEY_ID))
+    async def get() -> object:
+        return record.validate_json(await request("GET", KEY_ID))
 
-    async def create(self) -> object:
-        body = {"description": "bench", "roles": ROLES}
-        return self._record.validate_json(await self._request("POST", self._url, body))
+    async def create() -> object:
+        return record.validate_json(await request("POST", "", NEW_KEY))
 
-    async def list(self) -> object:
-        return self._records.validate_json(await self._request("GET", self._url))
+    async def list_all() -> object:
+        return records.validate_json(await request("GET", ""))
 
-    async def deactivate(self) -> object:
-        await self._request("DELETE", f"{self._url}deactivate/{KEY_ID}")
-        return await self.get()
+    async def deactivate() -> object:
+        await request("DELETE", f"deactivate/{KEY_ID}")
+        return await get()
 
-
-class AsyncOurs(Ours):
-    def __init__(self, url: str) -> None:
-        from api_keys_client import AsyncApiKeysClient
-
-        self.client = AsyncApiKeysClient(url, token=TOKEN)
+    return session, {"get": get, "create": create, "list": list_all, "deactivate": deactivate}
 
 
-def in_threads(call: Callable[[], object], count: int) -> None:
-    with ThreadPoolExecutor(THREADS) as pool:
-        for future in [pool.submit(call) for _ in range(count)]:
-            future.result()
+def ours(client: Any) -> Operations:
+    return {
+        "get": lambda: client.get(KEY_ID),
+        "create": lambda: client.create(NEW_KEY["description"], NEW_KEY["roles"]),
+        "list": client.list,
+        "deactivate": lambda: client.deactivate(KEY_ID),
+    }
 
 
-def in_a_row(call: Callable[[], object], count: int) -> None:
-    for _ in range(count):
-        call()
+def sync_ours(url: str) -> Operations:
+    from api_keys_client import ApiKeysClient
+
+    return ours(ApiKeysClient(url, token=TOKEN))
 
 
-async def in_tasks(call: Callable[[], Awaitable[object]], count: int, tasks: int) -> None:
+def async_ours(url: str) -> tuple[Any, Operations]:
+    from api_keys_client import AsyncApiKeysClient
+
+    client = AsyncApiKeysClient(url, token=TOKEN)
+    return client, ours(client)
+
+
+def generated(url: str) -> Operations:
+    from _generated import ApiClient, APIKeysApi, APIKeysRolesEnum, Configuration, NewApiKeyRequest
+
+    api: Any = APIKeysApi(ApiClient(Configuration(host=url, access_token=TOKEN)))
+    roles = [APIKeysRolesEnum(role) for role in NEW_KEY["roles"]]
+
+    def get() -> object:
+        return api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
+
+    def deactivate() -> object:
+        api.deactivate_api_key_auth_api_keys_deactivate_api_key_id_delete(KEY_ID)
+        return get()
+
+    return {
+        "get": get,
+        "create": lambda: api.create_api_key_auth_api_keys_post(NewApiKeyRequest(description="bench", roles=roles)),
+        "list": api.get_all_active_api_keys_auth_api_keys_get,
+        "deactivate": deactivate,
+    }
+
+
+def make_calls(call: Callable[[], object], count: int, at_once: bool) -> None:
+    if at_once:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for future in [pool.submit(call) for _ in range(count)]:
+                future.result()
+    else:
+        for _ in range(count):
+            call()
+
+
+async def make_async_calls(call: Callable[[], Awaitable[object]], count: int, at_once: bool) -> None:
     numbers = iter(range(count))
 
     async def work() -> None:
         for _ in numbers:
             await call()
 
-    await asyncio.gather(*(work() for _ in range(tasks)))
+    await asyncio.gather(*(work() for _ in range(TASKS if at_once else 1)))
 
 
 def begin() -> float:
@@ -185,22 +171,12 @@ def begin() -> float:
     return time.process_time()
 
 
-def sync_seconds(rival: Any, operation: str, count: int) -> float:
-    run = in_threads if operation == "gets at once" else in_a_row
-    call = getattr(rival, "get" if operation == "gets at once" else operation)
-    run(call, WARM_UP[operation])
-    began = begin()
-    run(call, count)
-    return time.process_time() - began
-
-
-async def async_seconds(rival: Any, operation: str, count: int) -> float:
-    tasks = TASKS if operation == "gets at once" else 1
-    call = getattr(rival, "get" if operation == "gets at once" else operation)
-    async with rival.client:
-        await in_tasks(call, WARM_UP[operation], tasks)
+async def async_seconds(rival: str, url: str, operation: str, count: int, warm_up: int, at_once: bool) -> float:
+    session, operations = ASYNC[rival](url)
+    async with session:
+        await make_async_calls(operations[operation], warm_up, at_once)
         began = begin()
-        await in_tasks(call, count, tasks)
+        await make_async_calls(operations[operation], count, at_once)
         return time.process_time() - began
 
 
@@ -216,25 +192,26 @@ def bytes_kept(call: Callable[[], object]) -> int:
     return size
 
 
-WARM_UP = {"get": 50, "create": 50, "list": 3, "deactivate": 50, "gets at once": 400}
-SYNC: dict[str, Any] = {"urllib3": Urllib3, "sync": Ours, "generated": Generated}
-ASYNC: dict[str, Any] = {"aiohttp": Aiohttp, "async": AsyncOurs}
-
-
-async def on_a_loop(kind: Any, url: str, operation: str, count: int) -> float:
-    return await async_seconds(kind(url), operation, count)
+SYNC = {"urllib3": urllib3_by_hand, "sync": sync_ours, "generated": generated}
+ASYNC = {"aiohttp": aiohttp_by_hand, "async": async_ours}
 
 
 def main() -> None:
-    rival, operation, url, count = sys.argv[1:]
+    rival, row, url, text = sys.argv[1:]
+    operation, at_once = ("get", True) if row == "gets at once" else (row, False)
+    count, warm_up = int(text), 400 if at_once else 3 if row == "list" else 50
     # As much longer as everything takes under valgrind, so that threads take turns as they would without it.
     sys.setswitchinterval(1)
-    if operation == "memory":
-        print(bytes_kept(SYNC[rival](url).list))
-    elif rival in SYNC:
-        print(sync_seconds(SYNC[rival](url), operation, int(count)))
+    if row == "memory":
+        print(bytes_kept(SYNC[rival](url)["list"]))
+    elif rival in ASYNC:
+        print(asyncio.run(async_seconds(rival, url, operation, count, warm_up, at_once)))
     else:
-        print(asyncio.run(on_a_loop(ASYNC[rival], url, operation, int(count))))
+        call = SYNC[rival](url)[operation]
+        make_calls(call, warm_up, at_once)
+        began = begin()
+        make_calls(call, count, at_once)
+        print(time.process_time() - began)
 
 
 if __name__ == "__main__":

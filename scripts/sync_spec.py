@@ -12,21 +12,21 @@ import argparse
 import json
 import re
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from compare_schemas import Change, one_line
-from compare_spec import compare
+import urllib3
+from compare_spec import Change, compare, one_line
 from failure import Failure
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from regenerate import PROJECT
-from spec_document import arranged, keep_tagged, name_enums, written
-from spec_overlay import apply_actions, read_overlay
-from spec_source import read_source
+from spec_document import apply_overlay, arranged, keep_tagged, name_enums
 
 TAG = "API Keys"
+LIMIT = 32 * 1024 * 1024
 EXIT_CODES = {"none": 0, "changes": 3, "breaking": 4, "failed": 1}
 
 
@@ -39,13 +39,59 @@ class Outcome(NamedTuple):
     unmatched: Sequence[str] = ()
 
 
+def read_source(source: str, seconds: float) -> dict[str, Any]:
+    """Read an OpenAPI 3.1 document from a file, or from a URL within a time."""
+    if source.lower().startswith(("http://", "https://")):
+        content = download(source, seconds)
+    else:
+        with Path(source).open("rb") as file:
+            content = file.read(LIMIT + 1)
+    if len(content) > LIMIT:
+        raise Failure(f"the source is larger than {LIMIT // 1024**2} MiB")
+    if content.lstrip().startswith(b"<"):
+        raise Failure("the source is a page, not JSON: a server gives its document at /openapi.json")
+    document = parse("the source", content)
+    if not str(document.get("openapi")).startswith("3.1."):
+        raise Failure("the source is not an OpenAPI 3.1 document")
+    return document
+
+
+def download(url: str, seconds: float) -> bytes:
+    """Download a URL, up to a little over the limit; a server that stops sending is waited for once more."""
+    deadline = time.monotonic() + seconds
+    retries = urllib3.Retry(connect=0, read=0, redirect=5)
+    content = bytearray()
+    try:
+        with closing(urllib3.request("GET", url, preload_content=False, timeout=seconds, retries=retries)) as response:
+            if response.status != 200:
+                raise Failure(f"the source answered {response.status} {response.reason or ''}".rstrip())
+            # Up to the empty read, which alone tells whether the end came too early.
+            while len(content) <= LIMIT and (part := response.read1(1024 * 1024)):
+                content += part
+                if time.monotonic() > deadline:
+                    raise Failure(f"the source gave no whole answer within {seconds:g} s")
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise Failure(f"the source cannot be fetched: {error}") from error
+    return bytes(content)
+
+
+def parse(name: str, content: bytes) -> dict[str, Any]:
+    """Take the JSON of an object apart."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Failure(f"{name} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise Failure(f"{name} is not an OpenAPI document")
+    return document
+
+
 def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) -> Outcome:
     """Bring the document that is checked in up to date with a source."""
     path = root / "openapi.json"
-    old = read_checked_in(path)
-    actions = read_overlay(root / "openapi.overlay.json")
+    old = parse(path.name, path.read_bytes())
     new = keep_tagged(source, tag)
-    unmatched = apply_actions(actions, new)
+    unmatched = apply_overlay(root / "openapi.overlay.json", new)
     name_enums(new)
     validate(new)
     changes = compare(old, new)
@@ -54,26 +100,19 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
         error = f"the overlay's target matches nothing, the server has moved: {'; '.join(unmatched)}"
         return Outcome("failed", changes, error, unmatched)
     if changes and not check:
-        replace(path, written(arranged(new, old)))
+        path.write_bytes((json.dumps(arranged(new, old), ensure_ascii=False, indent=2) + "\n").encode())
     breaking = any(change.breaking for change in changes)
     return Outcome("breaking" if breaking else "changes" if changes else "none", changes)
 
 
-def read_checked_in(path: Path) -> dict[str, Any]:
-    """Read what a source is compared with."""
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Failure(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Failure(f"{path.name} is not an OpenAPI document")
-    return document
-
-
 def validate(document: dict[str, Any]) -> None:
     """Refuse what is not OpenAPI 3.1."""
+    text = json.dumps(document)
+    # The server's name of a security scheme has a space, which the standard doesn't allow.
+    for name in document.get("components", {}).get("securitySchemes", {}):
+        text = text.replace(f"{json.dumps(name)}: ", f"{json.dumps(re.sub('[^a-zA-Z0-9._-]', '_', name))}: ")
     try:
-        error = next(OpenAPIV31SpecValidator(with_plain_schemes(document)).iter_errors(), None)
+        error = next(OpenAPIV31SpecValidator(json.loads(text)).iter_errors(), None)
     except Exception as stumble:
         # What is far from valid is more than the validator itself can take.
         raise Failure(f"the result is not OpenAPI 3.1: {type(stumble).__name__}: {stumble!s:.300}") from stumble
@@ -81,24 +120,6 @@ def validate(document: dict[str, Any]) -> None:
         place = "/".join(map(str, error.absolute_path)) or "the document"
         # Some validators go on with the whole document.
         raise Failure(f"the result is not OpenAPI 3.1: {place}: {error.message.splitlines()[0]:.300}")
-
-
-def with_plain_schemes(document: dict[str, Any]) -> dict[str, Any]:
-    """Name security schemes without spaces: the server's name has one, which the standard doesn't allow."""
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    text = json.dumps(document)
-    for name in schemes:
-        text = text.replace(f"{json.dumps(name)}: ", f"{json.dumps(re.sub('[^a-zA-Z0-9._-]', '_', name))}: ")
-    renamed: dict[str, Any] = json.loads(text)
-    return renamed
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Replace a file in one step."""
-    with TemporaryDirectory(prefix=".regenerate-", dir=path.parent) as folder:
-        new = Path(folder, path.name)
-        new.write_bytes(content)
-        new.replace(path)
 
 
 def as_json(outcome: Outcome) -> str:
@@ -135,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         source = read_source(options.source, options.timeout)
         outcome = sync(options.root, source, None if options.all_operations else TAG, check=options.check)
-    except (Failure, OSError, ValueError, RecursionError, KeyboardInterrupt) as error:
+    except (Failure, OSError, KeyError, ValueError, RecursionError, KeyboardInterrupt) as error:
         outcome = Outcome("failed", [], str(error) or "interrupted")
     sys.stdout.buffer.write((as_json(outcome) if options.json else as_text(outcome)).encode())
     if outcome.error is not None:

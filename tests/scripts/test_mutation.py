@@ -13,6 +13,8 @@ import pytest
 if find_spec("mutmut") is None:
     pytest.skip("mutmut is not among what --lowest installs", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "mutation.py"
 FILES = {
     "pyproject.toml": '[tool.mutmut]\nsource_paths = ["package"]\npytest_add_cli_args_test_selection = ["tests"]\n',
