@@ -121,7 +121,7 @@ def test_the_table_from_the_generated_client_names_what_exists() -> None:
     complete = {"_request_timeout=...": "APIKeysApi.get_api_key_auth_api_keys_api_key_id_get(_request_timeout=...)"}
     for row in rows:
         for module, cell in zip((_generated, api_keys_client), row, strict=False):
-            (span,) = SPAN.findall(cell)
+            span: str = SPAN.findall(cell)[0]
             check_named(module, complete.get(span, span))
     operations = {name for name in vars(_generated.APIKeysApi) if re.fullmatch(r"[a-z]\w*_(get|post|delete)", name)}
     assert operations == {row[0].strip("`").split(".")[1] for row in rows if row[0].startswith("`APIKeysApi.")}
