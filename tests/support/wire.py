@@ -261,10 +261,11 @@ def message(status: int, body: bytes, *headers: str) -> bytes:
 
 
 def too_much(length: int) -> bytes:
-    """An answer of about so many bytes, and behind it one to a request that nobody has made yet."""
-    return message(200, b"[" + b" " * length + b"]") + message(
-        400, b'{"detail": "Maximum number of active keys reached"}'
-    )
+    """An answer of so many bytes, and behind it one to a request that nobody has made yet."""
+    filled = length - len(message(200, b"[" + b" " * 1000 + b"]")) + 1000
+    first = message(200, b"[" + b" " * filled + b"]")
+    assert len(first) == length
+    return first + message(400, b'{"detail": "Maximum number of active keys reached"}')
 
 
 def good(peer: Peer, request: Request) -> None:

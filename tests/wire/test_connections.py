@@ -1,4 +1,4 @@
-"""No connection: nothing is sent, so that every operation is tried again, a create too."""
+"""No connection, so that nothing is sent and every call is tried again; or one that the server has closed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ import pytest
 
 from api_keys_client import ApiKeysClient
 from tests.support.clients import Connect
-from tests.support.failing import check_lost, check_not_sent, create_and_another, failure, look_up_with
-from tests.support.wire import Peer, Request, Server, say
+from tests.support.failing import (
+    OPERATIONS,
+    check_lost,
+    check_not_sent,
+    create_and_another,
+    failure,
+    look_up_with,
+    unresolved_at_once,
+)
+from tests.support.wire import KEY_ID, Peer, Request, Server, good, say
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +57,11 @@ def test_a_refused_connection(connect: Connect, operation: str) -> None:
     check_not_sent(error, operation, "refused", attempts=2)
 
 
-@pytest.mark.slow  # the resolver may take its time
-def test_a_name_that_the_system_cannot_resolve(connect: Connect) -> None:
-    client = connect("http://engine.invalid", token="token", allow_http=True, max_attempts=1, timeout=30)
-    check_not_sent(failure(client, "create"), "create", "dns", attempts=1)
-
-
-@pytest.mark.usefixtures("_names_of_nothing")
-def test_a_name_that_does_not_resolve(connect: Connect) -> None:
-    client = connect("http://engine.invalid", token="token", allow_http=True, max_attempts=2)
+@pytest.mark.parametrize("resolver", ["ours", pytest.param("the system's", marks=pytest.mark.slow)])
+def test_a_name_that_does_not_resolve(connect: Connect, resolver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if resolver == "ours":
+        unresolved_at_once(monkeypatch)
+    client = connect("http://engine.invalid", token="token", allow_http=True, max_attempts=2, timeout=30)
     check_not_sent(failure(client, "create"), "create", "dns", attempts=2)
 
 
@@ -144,3 +148,59 @@ def test_waiting_for_a_free_connection_counts_for_the_deadline(deadline: float) 
             assert deadline <= error.elapsed < 1.5 + deadline
         releasing.cancel()
         release.set()
+
+
+def wait_until(moment: float) -> None:
+    threading.Event().wait(max(0.0, moment - monotonic()))
+
+
+def test_connections_that_the_server_closed_meanwhile_are_not_used(connect: Connect) -> None:
+    calls = ["create", "get", "create"]
+    with Server(idle=0.2) as server:
+        client = connect(server.url, token="token", max_attempts=1)
+        for operation in calls:
+            began = monotonic()
+            OPERATIONS[operation](client)
+            assert server.idle_ends.acquire(timeout=5)
+            wait_until(began + 0.3)
+        assert server.operations() == calls
+        assert server.connections == len(calls)
+
+
+def test_connections_in_use_are_kept(connect: Connect) -> None:
+    with Server(idle=5) as server:
+        client = connect(server.url, token="token")
+        for operation in (*OPERATIONS, *OPERATIONS):
+            OPERATIONS[operation](client)
+        assert server.connections == 1
+
+
+def closes_at_the_next_send(peer: Peer, request: Request) -> None:
+    """An answer, after which the connection ends as soon as a byte of the next request comes, unread."""
+    good(peer, request)
+    peer.wait_for_a_byte()
+    peer.close()
+
+
+def test_closed_at_the_moment_of_the_send(connect: Connect) -> None:
+    with Server(*[closes_at_the_next_send] * 2) as server:
+        client = connect(server.url, token="token")
+        client.list()
+        check_lost(failure(client, "create"), "create", "reset", attempts=1)
+        client.list()
+        client.deactivate(KEY_ID)
+        assert server.operations() == ["list", "list", "deactivate"]
+        assert server.connections == 3
+
+
+def test_no_call_takes_a_connection_that_was_idle_for_over_a_second(connect: Connect) -> None:
+    with Server() as first, Server() as second:
+        used, unused = (connect(server.url, token="token") for server in (first, second))
+        for client in (used, unused):
+            client.list()
+        wait_until(monotonic() + 0.5)
+        used.create()
+        wait_until(monotonic() + 0.6)
+        unused.create()
+        used.create()
+        assert (first.connections, second.connections) == (1, 2)
