@@ -1,30 +1,30 @@
 """The public names, for type checkers and editors."""
 
-from api_keys_client._arguments import (
-    UNSET as UNSET,
-    key_id_from_secret as key_id_from_secret,
-)
-from api_keys_client._calls import (
-    CreatedKey as CreatedKey,
-)
-from api_keys_client._client import (
-    ApiKeysClient as ApiKeysClient,
-)
-from api_keys_client._client_async import (
+from api_keys_client._async.client import (
     AsyncApiKeysClient as AsyncApiKeysClient,
 )
-from api_keys_client._contract import (
+from api_keys_client._async.rotation import (
+    AsyncRotation as AsyncRotation,
+)
+from api_keys_client._core.generated import (
     ApiKeyResponse as ApiKeyResponse,
     Role as Role,
 )
-from api_keys_client._outcome import (
+from api_keys_client._core.operations import (
+    CreatedKey as CreatedKey,
+)
+from api_keys_client._core.policy import (
     Deactivation as Deactivation,
 )
-from api_keys_client._rotate import (
-    Rotation as Rotation,
+from api_keys_client._core.validation import (
+    UNSET as UNSET,
+    key_id_from_secret as key_id_from_secret,
 )
-from api_keys_client._rotate_async import (
-    AsyncRotation as AsyncRotation,
+from api_keys_client._sync.client import (
+    ApiKeysClient as ApiKeysClient,
+)
+from api_keys_client._sync.rotation import (
+    Rotation as Rotation,
 )
 from api_keys_client.errors import (
     ApiConnectionError as ApiConnectionError,

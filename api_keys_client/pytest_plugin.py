@@ -58,7 +58,7 @@ def _api_keys_sandboxes() -> Iterator[Callable[[Profile, int], Sandbox]]:
 def api_keys_sandbox(
     request: pytest.FixtureRequest, _api_keys_sandboxes: Callable[[Profile, int], Sandbox]
 ) -> Iterator[Sandbox]:
-    """A running `Sandbox` without keys, as the marker of the same name wants it.
+    """Gives a running `Sandbox` without keys, as the marker of the same name wants it.
 
     A fault that was queued and never met fails the test.
     """
@@ -76,7 +76,7 @@ def api_keys_sandbox(
 
 @pytest.fixture
 def api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[ApiKeysClient]:
-    """An `ApiKeysClient` on the `api_keys_sandbox`."""
+    """Gives an `ApiKeysClient` on the `api_keys_sandbox`."""
     # Late: it was loaded for the sandbox at most.
     from api_keys_client import ApiKeysClient
 
@@ -86,7 +86,7 @@ def api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[ApiKeysClient]:
 
 @pytest.fixture
 def async_api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[AsyncApiKeysClient]:
-    """An `AsyncApiKeysClient` on the `api_keys_sandbox`, for whatever event loop the test runs it on."""
+    """Gives an `AsyncApiKeysClient` on the `api_keys_sandbox`, for whatever event loop the test runs it on."""
     try:
         # Late: aiohttp is no small thing, and not everyone has it.
         import asyncio
@@ -101,7 +101,7 @@ def async_api_keys_client(api_keys_sandbox: Sandbox) -> Iterator[AsyncApiKeysCli
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:
-    """What the test's markers say: the one nearest to it has the last word on each of its arguments."""
+    """Gives what the test's markers say: the one nearest to it has the last word on each of its arguments."""
     options: dict[str, Any] = {}
     for marker in reversed(list(node.iter_markers(_MARKER))):
         if marker.args or not {*marker.kwargs} <= {"profile", "limit", "faults"}:

@@ -22,8 +22,8 @@ from typing import IO, NamedTuple, TypeAlias
 
 from pydantic import SecretStr
 
-from api_keys_client._arguments import refused
-from api_keys_client._calls import CreatedKey
+from api_keys_client._core.operations import CreatedKey
+from api_keys_client._core.validation import invalid_argument
 from api_keys_client.errors import NotStored, strip_traceback
 
 if sys.platform == "win32":
@@ -44,7 +44,7 @@ __all__ = ["CommandFailed", "command", "env_file", "file"]
 
 Store: TypeAlias = Callable[[CreatedKey], None]
 
-STDERR_MOST = 2_000
+MAX_STDERR = 2_000
 
 _ARGV = "A command is a list of strings without NUL or lone surrogates: the program, then its arguments."
 _DAY = 86_400.0
@@ -54,8 +54,8 @@ LOCK_SECONDS = 30.0
 
 _LOCK_ENDING = ".api-keys-lock"
 _LOCK_PLACE = f"a file beside it that ends in {_LOCK_ENDING}"
-_WAIT_FIRST = 0.001
-_WAIT_MOST = 0.1
+_FIRST_WAIT = 0.001
+_MAX_WAIT = 0.1
 _FULL = "it is there already, and is not empty"
 # How often a file is read and written anew because another program changed it meanwhile.
 _UPDATES_MOST = 5
@@ -98,11 +98,11 @@ def file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Store:
     """
     target = _checked(path)
     if not isinstance(overwrite, bool):
-        raise refused("overwrite= is True or False.")
+        raise invalid_argument("overwrite= is True or False.")
     if overwrite:
         return lambda new: _replace(target, lambda: new.key)
     if _is_full(_version(target)):
-        raise refused(_printable(f"A secret cannot be kept at {target}: {_FULL}."))
+        raise invalid_argument(_printable(f"A secret cannot be kept at {target}: {_FULL}."))
     return lambda new: _update(target, lambda: new.key, only_new=True)
 
 
@@ -118,7 +118,9 @@ def env_file(path: str | os.PathLike[str], name: str) -> Store:
             others can write to its folder.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise refused("The name of a variable has letters, digits and underscores, and does not begin with a digit.")
+        raise invalid_argument(
+            "The name of a variable has letters, digits and underscores, and does not begin with a digit."
+        )
     target = _checked(path)
     return lambda new: _update(target, lambda: _with_variable(_text_of(target), name, new.key))
 
@@ -137,17 +139,17 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
         InvalidRequestError: argv is not a list of strings that a program can be given, or timeout no number of seconds.
     """
     if isinstance(argv, (str, bytes)) or not isinstance(argv, Sequence) or not argv:
-        raise refused(_ARGV)
+        raise invalid_argument(_ARGV)
     words = [*argv]
     if not all(map(_is_word, words)):
-        raise refused(_ARGV)
+        raise invalid_argument(_ARGV)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= _DAY:
-        raise refused("timeout= is a positive number of seconds, at most a day.")
+        raise invalid_argument("timeout= is a positive number of seconds, at most a day.")
     return lambda new: _run(words, timeout, new.key)
 
 
 def _is_word(word: object) -> bool:
-    """Whether it can be the argument of a program."""
+    """Tells whether it can be the argument of a program."""
     try:
         return isinstance(word, str) and b"\0" not in os.fsencode(word)
     except UnicodeEncodeError:
@@ -155,29 +157,33 @@ def _is_word(word: object) -> bool:
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
-    """The path as given, made absolute, if a secret can be kept there."""
+    """Gives the path as given, made absolute, if a secret can be kept there."""
     try:
         target = Path(path).absolute()
         os.fsencode(target)
     except TypeError:
-        raise refused(f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}.") from None
+        raise invalid_argument(
+            f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}."
+        ) from None
     except UnicodeEncodeError:
-        raise refused("A file's path holds a lone surrogate, so no file can have it.") from None
+        raise invalid_argument("A file's path holds a lone surrogate, so no file can have it.") from None
     except OSError:
-        raise refused("A file's path is relative, and the working directory is gone or cannot be read.") from None
+        raise invalid_argument(
+            "A file's path is relative, and the working directory is gone or cannot be read."
+        ) from None
     problem = _problem(target)
     if problem:
-        raise refused(_printable(f"A secret cannot be kept at {target}: {problem}."))
+        raise invalid_argument(_printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
 
 
 def _printable(text: str) -> str:
-    """The text with the bytes of a path that are no text spelled out: it could not be printed with them."""
+    """Gives the text with the bytes of a path that are no text spelled out: it could not be printed with them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _problem(target: Path) -> str | None:
-    """Why a secret cannot be kept there; None if it can."""
+    """Says why a secret cannot be kept there; None if it can."""
     try:
         return _unfit(target)
     except OSError as error:
@@ -305,7 +311,7 @@ class _Version(NamedTuple):
 
 
 def _version(target: Path) -> _Version | None:
-    """None where there is no file."""
+    """Gives the file's version; None where there is no file."""
     try:
         found = os.lstat(target)
     except FileNotFoundError:
@@ -362,7 +368,7 @@ def _locked(lock: Path, target: Path) -> IO[bytes]:
         NotStored: there can be no such file, or somebody else held the lock for LOCK_SECONDS.
     """
     until = time.monotonic() + LOCK_SECONDS
-    wait = _WAIT_FIRST
+    wait = _FIRST_WAIT
     while True:
         try:
             opened = open(lock, "r+b", buffering=0, opener=_open_lock)  # noqa: SIM115  # the caller closes it
@@ -380,7 +386,7 @@ def _locked(lock: Path, target: Path) -> IO[bytes]:
             raise _not_stored(target, f"its lock, {_LOCK_PLACE}, was not free for {LOCK_SECONDS:g} seconds")
         # The system's own wait for a lock has no limit.
         time.sleep(wait)
-        wait = min(2 * wait, _WAIT_MOST)
+        wait = min(2 * wait, _MAX_WAIT)
 
 
 def _open_lock(path: str, _: int) -> int:
@@ -407,12 +413,12 @@ def _is_at(opened: IO[bytes], path: Path) -> bool:
 
 
 def _text_of(target: Path) -> SecretStr:
-    """What a file holds, secrets among it; bytes that are no UTF-8 survive in it."""
+    """Gives what a file holds, secrets among it; bytes that are no UTF-8 survive in it."""
     return SecretStr(target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else "")
 
 
 def _with_variable(before: SecretStr, name: str, secret: SecretStr) -> SecretStr:
-    """The text of a dotenv file with one variable changed, or added at its end."""
+    """Gives the text of a dotenv file with one variable changed, or added at its end."""
     # Asked for at each use, so that no local holds it.
     text = before.get_secret_value
     places = [line.span("value") for line in _LINE.finditer(text()) if line["name"] == name]
@@ -461,7 +467,7 @@ def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
 
 
 def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:
-    """The process and the file that its stderr goes to, which no grandchild can hold up; or why there is none."""
+    """Gives the process and the file that its stderr goes to, which no grandchild can hold up; or why there is none."""
     stderr: IO[bytes] | None = None
     try:
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  # whoever runs the command closes it
@@ -481,11 +487,11 @@ def _start(argv: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]] | str:
 
 
 def _said(stderr: IO[bytes], secret: SecretStr) -> str:
-    """The beginning of what a command said, without the secret."""
+    """Gives the beginning of what a command said, without the secret."""
     length = len(secret.get_secret_value().encode())
     # As long as the secret, so that what comes behind stays where the cut is.
     mask = b"[secret]".ljust(length, b"\0")[:length]
     stderr.seek(0)
-    said = stderr.read(STDERR_MOST + length).replace(secret.get_secret_value().encode(), mask)[:STDERR_MOST]
+    said = stderr.read(MAX_STDERR + length).replace(secret.get_secret_value().encode(), mask)[:MAX_STDERR]
     text = said.replace(b"\0", b"").decode("utf-8", "replace")
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text).strip()

@@ -1,8 +1,8 @@
-"""Derive the sync client from the async one: the hand-written source is asyncio's, the sync one is committed.
+"""Derive the sync client, all of `_sync/`, from the async one in `_async/`; the sync one is committed.
 
-Only names are replaced, token by token, so that docstrings and comments stay the same in both. With --check nothing
-is written: what would change is shown as a diff, and the exit code is 1 if there is any. A substitution that is never
-used is an error.
+Only names are replaced, token by token, so that docstrings and comments stay the same in both; and a line
+`# sync: CODE` becomes CODE, which only the sync client has. With --check nothing is written: what would change is
+shown as a diff, and the exit code is 1 if there is any. A substitution that is never used is an error.
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import io
+import re
 import subprocess
 import sys
 import tokenize
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "api_keys_client"
-
-DERIVED = {
-    "_attempts_async.py": "_attempts.py",
-    "_client_async.py": "_client.py",
-    "_rotate_async.py": "_rotate.py",
-}
+SOURCE = PACKAGE / "_async"
+TARGET = PACKAGE / "_sync"
 
 SUBSTITUTIONS = {
     "async": "",
@@ -32,12 +29,15 @@ SUBSTITUTIONS = {
     "AsyncWork": "Work",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
-    "_attempts_async": "_attempts",
-    "_rotate_async": "_rotate",
-    "_transport_async": "_transport",
+    "_async": "_sync",
+    "aio": "sync",
     "asynccontextmanager": "contextmanager",
+    "call_user_function_async": "call_user_function",
+    "check_user_function_async": "check_user_function",
+    "fan_out_async": "fan_out",
     "shield_async": "shield",
 }
+SYNC_LINE = re.compile(r"^( *)# sync: ?", re.MULTILINE)
 
 
 def derive(source: str, used: set[str]) -> str:
@@ -53,13 +53,13 @@ def derive(source: str, used: set[str]) -> str:
         if not replacement:
             end += len(line[end:]) - len(line[end:].lstrip(" "))
         lines[row - 1] = line[:start] + replacement + line[end:]
-    return "".join(lines)
+    return SYNC_LINE.sub(r"\1", "".join(lines))
 
 
-def tidy(text: str, name: str) -> str:
+def tidy(text: str, path: Path) -> str:
     """In the project's format: names of another length sort and wrap otherwise."""
     for command in (["check", "--quiet", "--fix", "--select", "I"], ["format", "--quiet"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(PACKAGE / name), "-"]
+        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(path), "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, encoding="utf-8").stdout
     return text
 
@@ -70,14 +70,18 @@ def main() -> int:
     check = parser.parse_args().check
     used: set[str] = set()
     different = False
-    for source, target in DERIVED.items():
-        head = f"# Derived from {source} by scripts/unasync.py: edit that file, then run the script.\n"
-        text = tidy(head + derive((PACKAGE / source).read_text(encoding="utf-8"), used), target)
-        path = PACKAGE / target
+    for source in sorted(SOURCE.glob("*.py")):
+        path = TARGET / source.name
+        head = f"# Derived from _async/{source.name} by scripts/unasync.py: edit that file, then run the script.\n"
+        if source.name == "__init__.py":
+            text = '"""The sync client, derived from `_async` by scripts/unasync.py."""\n'
+        else:
+            text = tidy(head + derive(source.read_text(encoding="utf-8"), used), path)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if check and text != before:
             different = True
-            sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), text.splitlines(True), target, target))
+            shown = f"_sync/{source.name}"
+            sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), text.splitlines(True), shown, shown))
         elif text != before:
             path.write_text(text, encoding="utf-8", newline="\n")
     unused = SUBSTITUTIONS.keys() - used

@@ -19,7 +19,7 @@ DEACTIVATE = "deactivate_api_key_auth_api_keys_deactivate__api_key_id__delete"
 
 # Code of the wrapper, and the subjects that it uses by name or, for a whole model, reads or writes.
 NEEDS = {
-    "Calls.create in api_keys_client/_calls.py": (
+    "Operations.create in api_keys_client/_core/operations.py": (
         CREATE,
         f"{CREATE}.tags.API Keys",
         f"{CREATE}.body.NewApiKeyRequest",
@@ -30,45 +30,44 @@ NEEDS = {
         "ApiKeyResponse.id",
         "ApiKeyResponse.key",
     ),
-    "Calls.list in api_keys_client/_calls.py": (LIST, f"{LIST}.tags.API Keys", "ApiKeyResponse"),
-    "Calls.get in api_keys_client/_calls.py": (
+    "Operations.list in api_keys_client/_core/operations.py": (LIST, f"{LIST}.tags.API Keys", "ApiKeyResponse"),
+    "Operations.get in api_keys_client/_core/operations.py": (
         GET,
         f"{GET}.tags.API Keys",
         f"{GET}.parameters.api_key_id",
         "ApiKeyResponse",
         "ApiKeyResponse.id",
     ),
-    "Calls.deactivate in api_keys_client/_calls.py": (
+    "Operations.deactivate in api_keys_client/_core/operations.py": (
         DEACTIVATE,
         f"{DEACTIVATE}.tags.API Keys",
         f"{DEACTIVATE}.parameters.api_key_id",
         "ApiKeyResponse",
         "ApiKeyResponse.id",
     ),
-    "Attempts in api_keys_client/_attempts.py": (
+    "Executor in api_keys_client/_async/executor.py": (
         "ApiKeyResponse.id",
         "ApiKeyResponse.description",
         "ApiKeyResponse.is_active",
     ),
-    "ApiKeysClient in api_keys_client/_client.py": (
+    "AsyncApiKeysClient in api_keys_client/_async/client.py": (
         "ApiKeyResponse.id",
         "ApiKeyResponse.description",
         "ApiKeyResponse.roles",
     ),
-    "rotate in api_keys_client/_rotate.py": (
+    "replace in api_keys_client/_async/rotation.py": (
         "ApiKeyResponse.id",
-        "ApiKeyResponse.description",
         "ApiKeyResponse.is_active",
         "ApiKeyResponse.roles",
         "APIKeysRolesEnum",
     ),
-    "leftovers_of in api_keys_client/rotation.py": (
+    "leftovers_of in api_keys_client/_core/markers.py": (
         "ApiKeyResponse.id",
         "ApiKeyResponse.description",
         "ApiKeyResponse.roles",
     ),
-    "still_active in api_keys_client/_outcome.py": ("ApiKeyResponse.id",),
-    "checked_roles in api_keys_client/_arguments.py": ("APIKeysRolesEnum",),
+    "still_active in api_keys_client/_core/policy.py": ("ApiKeyResponse.id",),
+    "checked_roles in api_keys_client/_core/validation.py": ("APIKeysRolesEnum",),
 }
 
 

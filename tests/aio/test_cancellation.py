@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysError, AsyncApiKeysClient
-from api_keys_client.faults import Exchange, Fault
+from api_keys_client._core.options import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
-from api_keys_client.settings import POOL_SIZE
+from api_keys_client.sandbox.faults import Exchange, Fault
 from tests.support.tasks import (
     PATIENCE,
     STOPS,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from api_keys_client import AsyncApiKeysClient, ConfigurationError, CreatedKey, Deactivation
-from api_keys_client.faults import Exchange, Fault
 from api_keys_client.sandbox import Sandbox
+from api_keys_client.sandbox.faults import Exchange, Fault
 from tests.support.tasks import PATIENCE, a_few_turns, cancel, run, soon, until
 
 

@@ -19,10 +19,10 @@ from api_keys_client import (
     AsyncApiKeysClient,
     Outcome,
     OutcomeUnknownError,
-    _connections_async,
 )
+from api_keys_client._core.options import POOL_SIZE
+from api_keys_client._transport import aiohttp_connections
 from api_keys_client.sandbox import Sandbox
-from api_keys_client.settings import POOL_SIZE
 from tests.support.tasks import (
     CALLS,
     PATIENCE,
@@ -182,7 +182,7 @@ def test_a_client_can_be_closed_after_a_loop_that_was_only_stopped() -> None:
 
 def test_a_client_that_is_dropped_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     # Longer than the test waits, after which they would be closed in any case.
-    monkeypatch.setattr(_connections_async, "MAX_IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(aiohttp_connections, "MAX_IDLE_SECONDS", 60.0)
 
     async def main() -> None:
         client = AsyncApiKeysClient(server.url, token="token")

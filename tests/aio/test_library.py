@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient, _connections_async
+from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient
+from api_keys_client._core.options import MAX_IDLE_SECONDS, POOL_SIZE
+from api_keys_client._transport import aiohttp_connections
 from api_keys_client.sandbox import Sandbox
-from api_keys_client.settings import MAX_IDLE_SECONDS, POOL_SIZE
 from tests.support.tasks import PATIENCE, cancel, run, soon, unshaken, until
 from tests.support.wire import KEY_ID, Peer, Request, Server, answer, good, say
 
@@ -52,7 +53,7 @@ def test_a_create_takes_no_connection_that_was_idle_too_long(monkeypatch: pytest
     with Server() as server:
         assert MAX_IDLE_SECONDS <= 1
         assert run(connections()) == 1
-        monkeypatch.setattr(_connections_async, "MAX_IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(aiohttp_connections, "MAX_IDLE_SECONDS", 0.0)
         assert run(connections()) == 3
 
 

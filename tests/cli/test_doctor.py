@@ -12,14 +12,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import pytest
 import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from api_keys_client._cli_doctor import DOCUMENT_MOST, ENGINE_VERSION
+from api_keys_client.cli.doctor import ENGINE_VERSION, MAX_DOCUMENT_BYTES
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.cli_runs import UNKNOWN_ID, Ran, check_silent, in_terminal, made, piped, within
+from tests.support.cli_runs import UNKNOWN_ID, Ran, check_silent, in_terminal, made, within
 
 NAMES = ["address", "reachable", "tls", "token", "version", "keys"]
 
@@ -39,9 +38,22 @@ def engine_with(
         yield server
 
 
-def checks(run: Ran) -> dict[str, tuple[str, str, str | None]]:
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address that refuses connections."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def doctor(sandbox: Sandbox | None, *options: str | Path, **variables: Any) -> Ran:
+    return within(sandbox, "doctor", "--json", *options, **variables)
+
+
+def checks(run: Ran) -> dict[str, tuple[str, str, str]]:
     """The state, what was found and the next step, by what was checked."""
-    return {check["name"]: (check["state"], check["found"], check["next_step"]) for check in run.document["checks"]}
+    found = run.document["checks"]
+    return {check["name"]: (check["state"], check["found"], check["next_step"] or "") for check in found}
 
 
 def states(run: Ran) -> dict[str, str]:
@@ -52,8 +64,8 @@ def test_of_an_engine_that_is_well_everything_is_ok(engine: Sandbox) -> None:
     made(engine)
     with engine_with(engine, {"info": {"version": ENGINE_VERSION}}) as server:
         url = server.url_for("").rstrip("/")
-        run = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=url)
-        text = piped(engine, "doctor", "--base-url", url)
+        run = doctor(engine, API_KEYS_BASE_URL=url)
+        text = within(engine, "doctor", "--base-url", url)
     assert (run.code, run.err) == (0, "")
     assert states(run) == dict.fromkeys(NAMES, "ok")
     document = run.document
@@ -75,7 +87,7 @@ def test_the_question_for_the_version_bears_no_token_and_follows_no_redirect(eng
         return Response(status=307, headers={"Location": "/elsewhere"})
 
     with engine_with(engine, lead_away) as server:
-        run = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=server.url_for(""))
+        run = doctor(engine, API_KEYS_BASE_URL=server.url_for(""))
         asked = {request.path: request.headers.get("Authorization", "") for request, _ in server.log}
     assert engine.token in asked["/auth/api_keys/"]
     assert engine.token not in asked["/openapi.json"]
@@ -87,28 +99,26 @@ def test_the_question_for_the_version_bears_no_token_and_follows_no_redirect(eng
     assert run.code == 0
 
 
-@pytest.mark.parametrize(
-    ("document", "state", "words"),
-    [
-        ({"info": {"version": "9.9.9"}}, "note", "9.9.9; this program was written for"),
-        ({"info": {"version": "1\x1b[31m" + "2" * 100}}, "note", r"1\x1b[31m" + "2" * 34 + ";"),
-        ({"info": {"version": 2}}, "unknown", "something else"),
-        ({"info": []}, "unknown", "something else"),
-        ("text", "unknown", "something else"),
-        (lambda _: Response("<html>", 200), "unknown", "something else"),
-        (lambda _: Response("[" * 200_000, 200), "unknown", "something else"),
-        (lambda _: Response(b" " * (DOCUMENT_MOST + 1) + b'{"info": {"version": "1"}}'), "unknown", "something else"),
-    ],
-    ids=["another", "hostile", "number", "list", "text", "page", "deep", "endless"],
-)
-def test_whatever_is_said_about_the_version_is_only_a_line(
-    engine: Sandbox, document: Any, state: str, words: str
-) -> None:
-    with engine_with(engine, document) as server:
-        run = within(engine, "doctor", "--json", API_KEYS_BASE_URL=server.url_for(""))
-    assert checks(run)["version"][0] == state
-    assert words in checks(run)["version"][1]
-    assert run.code == 0
+VERSIONS = [
+    (b'{"info": {"version": "9.9.9"}}', "note", "9.9.9; this program was written for"),
+    (b'{"info": {"version": "1\\u001b[31m%s"}}' % (b"2" * 100), "note", r"1\x1b[31m" + "2" * 34 + ";"),
+    (b'{"info": {"version": 2}}', "unknown", "something else"),
+    (b'{"info": []}', "unknown", "something else"),
+    (b'"text"', "unknown", "something else"),
+    (b"<html>", "unknown", "something else"),
+    (b"[" * 200_000, "unknown", "something else"),
+    (b" " * (MAX_DOCUMENT_BYTES + 1) + b'{"info": {"version": "1"}}', "unknown", "something else"),
+]
+
+
+def test_whatever_is_said_about_the_version_is_only_a_line(engine: Sandbox) -> None:
+    answers = iter(VERSIONS)
+    with engine_with(engine, lambda _: Response(next(answers)[0])) as server:
+        for document, state, words in VERSIONS:
+            run = doctor(engine, API_KEYS_BASE_URL=server.url_for(""))
+            assert run.code == 0
+            assert checks(run)["version"][0] == state, document[:40]
+            assert words in checks(run)["version"][1], document[:40]
 
 
 def test_a_description_that_never_ends_is_not_waited_for(engine: Sandbox) -> None:
@@ -119,71 +129,60 @@ def test_a_description_that_never_ends_is_not_waited_for(engine: Sandbox) -> Non
 
     with engine_with(engine, drip) as server:
         try:
-            run = piped(engine, "doctor", "--json", "--timeout", "1", API_KEYS_BASE_URL=server.url_for(""))
+            run = doctor(engine, "--timeout", "1", API_KEYS_BASE_URL=server.url_for(""))
         finally:
             over.set()
     assert (run.code, checks(run)["version"][0]) == (0, "unknown")
     assert "Timeout" in checks(run)["version"][1]
 
 
-def test_without_an_address_it_says_which_it_took(engine: Sandbox) -> None:
-    run = piped(None, "doctor", "--json", "--timeout", "1", API_KEYS_BASE_URL=None, API_KEYS_TOKEN="a-token")
-    state, found, next_step = checks(run)["address"]
+def test_a_setting_that_is_missing_or_wrong_is_told(tmp_path: Path, engine: Sandbox) -> None:
+    state, found, next_step = checks(doctor(None, "--timeout", "1", API_KEYS_TOKEN="a-token"))["address"]
     assert (state, found) == ("note", "http://localhost, the default")
-    assert next_step is not None
     assert "API_KEYS_BASE_URL" in next_step
 
-
-def test_a_wrong_setting_is_all_that_is_said(engine: Sandbox) -> None:
-    run = within(engine, "doctor", "--json", API_KEYS_BASE_URL="ftp://x")
+    run = doctor(engine, API_KEYS_BASE_URL="ftp://x")
     assert (run.code, states(run)) == (2, {"settings": "failed"})
 
+    for options in ([], ["--token-file", str(tmp_path / "none")]):
+        run = doctor(engine, *options, API_KEYS_TOKEN=None)
+        assert run.code == 2
+        assert states(run) == dict(zip(NAMES, ["ok", "ok", "ok", "failed", "unknown"], strict=False))
+        assert checks(run)["token"][2] == "Set API_KEYS_TOKEN, or give --token-file FILE: the engine's admin key."
 
-@pytest.mark.parametrize("missing", ["unset", "file"])
-def test_without_a_token_the_rest_is_looked_at(engine: Sandbox, tmp_path: Path, missing: str) -> None:
-    options = ["--token-file", str(tmp_path / "none")] if missing == "file" else []
-    run = piped(engine, "doctor", "--json", *options, API_KEYS_TOKEN=None)
-    assert run.code == 2
-    assert states(run) == dict(zip(NAMES, ["ok", "ok", "ok", "failed", "unknown"], strict=False))
-    assert checks(run)["token"][2] == "Set API_KEYS_TOKEN, or give --token-file FILE: the engine's admin key."
+    assert checks(doctor(engine, "--allow-http"))["tls"][0] == "note"
 
 
 def test_a_token_that_is_refused_ends_with_3(engine: Sandbox) -> None:
-    run = piped(engine, "doctor", "--json", API_KEYS_TOKEN="wr0ng")
+    run = doctor(engine, API_KEYS_TOKEN="wr0ng")
     assert run.code == 3
     state, found, next_step = checks(run)["token"]
     assert (state, found) == ("failed", "the server answered 401 Unauthorized.")
-    assert next_step is not None
     assert "--token-file or API_KEYS_TOKEN" in next_step
     assert "keys" not in states(run)
     check_silent(run, "wr0ng")
 
 
-@pytest.mark.parametrize(
-    ("fault", "code", "words"),
-    [
+def test_what_does_not_answer_as_an_engine_is_not_called_reachable(engine: Sandbox) -> None:
+    for fault, code, words in (
         (Fault.status(500), 1, "500"),
         (Fault.garbage(), 1, "no answer of this API"),
         (Fault.drop(), 5, "reset"),
-    ],
-)
-def test_what_does_not_answer_as_an_engine_is_not_called_reachable(
-    engine: Sandbox, fault: Fault, code: int, words: str
-) -> None:
-    engine.queue(fault)
-    run = within(engine, "doctor", "--json")
-    assert run.code == code
-    assert checks(run)["reachable"][0] == "failed"
-    assert words in checks(run)["reachable"][1]
-    assert run.document["active_keys"] is None
+    ):
+        engine.queue(fault)
+        run = doctor(engine)
+        assert run.code == code
+        assert checks(run)["reachable"][0] == "failed"
+        assert words in checks(run)["reachable"][1]
+        assert run.document["active_keys"] is None
 
-
-def test_where_nobody_is_it_ends_with_5(engine: Sandbox) -> None:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        run = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=url)
+    with nobody() as address:
+        run = doctor(engine, API_KEYS_BASE_URL=f"http://{address}")
     assert (run.code, states(run)) == (5, {"address": "ok", "reachable": "failed"})
+    address = engine.url.partition("://")[2]
+    run = doctor(engine, API_KEYS_BASE_URL=f"https://{address}")
+    assert (run.code, states(run)) == (5, {"address": "ok", "tls": "failed"})
+    assert checks(run)["tls"][2] == f"This port does not speak TLS. Is the engine at http://{address}?"
 
 
 def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
@@ -194,68 +193,41 @@ def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     with engine_with(engine, {"info": {"version": ENGINE_VERSION}}, context=context) as server:
         url = server.url_for("")
-        distrusted = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=url)
-        trusted = piped(
-            engine, "doctor", "--json", API_KEYS_BASE_URL=url, SSL_CERT_FILE=str(tmp_path / "authority.pem")
-        )
+        distrusted = doctor(engine, API_KEYS_BASE_URL=url)
+        trusted = doctor(engine, API_KEYS_BASE_URL=url, SSL_CERT_FILE=str(tmp_path / "authority.pem"))
     assert (distrusted.code, states(distrusted)) == (5, {"address": "ok", "tls": "failed"})
     _, found, next_step = checks(distrusted)["tls"]
     assert "certificate does not verify" in found
-    assert next_step is not None
     assert "SSL_CERT_FILE=" in next_step
     assert (trusted.code, checks(trusted)["tls"][:2]) == (0, ("ok", "the certificate verifies"))
 
 
-def test_a_port_without_tls_is_called_that(engine: Sandbox) -> None:
-    address = engine.url.partition("://")[2]
-    run = piped(engine, "doctor", "--json", API_KEYS_BASE_URL=f"https://{address}")
-    assert (run.code, states(run)) == (5, {"address": "ok", "tls": "failed"})
-    assert checks(run)["tls"][2] == f"This port does not speak TLS. Is the engine at http://{address}?"
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
-def test_a_proxy_that_is_in_the_way_is_named_without_its_password(engine: Sandbox, name: str) -> None:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-        proxy = {name: f"http://ann:pa55word@{address}"}
-        run = piped(
-            engine,
-            "doctor",
-            "--json",
-            "--allow-http",
-            "--timeout",
-            "2",
-            API_KEYS_BASE_URL="http://engine.test",
-            **proxy,
-        )
-    assert run.code == 5
-    assert checks(run)["proxy"][:2] == ("note", f"http://{address}, from {name}")
-    check_silent(run, "ann", "pa55word")
-    assert "proxy" not in states(piped(engine, "doctor", "--json", **proxy))
-
-
-def test_plain_http_that_was_allowed_is_pointed_out(engine: Sandbox) -> None:
-    run = within(engine, "doctor", "--json", "--allow-http")
-    assert checks(run)["tls"][0] == "note"
+def test_a_proxy_that_is_in_the_way_is_named_without_its_password(engine: Sandbox) -> None:
+    for name in ("HTTP_PROXY", "all_proxy"):
+        with nobody() as address:
+            proxy = {name: f"http://ann:pa55word@{address}"}
+            run = doctor(engine, "--allow-http", "--timeout", "2", API_KEYS_BASE_URL="http://engine.test", **proxy)
+        assert run.code == 5
+        assert checks(run)["proxy"][:2] == ("note", f"http://{address}, from {name}")
+        check_silent(run, "ann", "pa55word")
+        assert "proxy" not in states(doctor(engine, **proxy))
 
 
 def test_when_the_limit_is_near_it_says_so() -> None:
     records = [{"id": UNKNOWN_ID, "is_active": True, "created_at": "2026-01-02T03:04:05"}] * 900
     with HTTPServer() as server:
         server.expect_request("/auth/api_keys/").respond_with_json(records)
-        run = within(None, "doctor", "--json", API_KEYS_BASE_URL=server.url_for(""), API_KEYS_TOKEN="a-token")
+        run = doctor(None, API_KEYS_BASE_URL=server.url_for(""), API_KEYS_TOKEN="a-token")
     state, found, _ = checks(run)["keys"]
     assert (state, run.document["active_keys"]) == ("note", 900)
     assert found == "900 active; by its documentation the engine allows 1000"
 
 
-@pytest.mark.parametrize("columns", [80, 40])
-def test_on_a_terminal_every_line_fits_and_is_coloured(engine: Sandbox, columns: int) -> None:
-    run = in_terminal(engine, "doctor", columns=columns, API_KEYS_TOKEN="wr0ng")
+def test_on_a_terminal_every_line_fits_and_is_coloured(engine: Sandbox) -> None:
+    run = in_terminal(engine, "doctor", columns=40, API_KEYS_TOKEN="wr0ng")
     assert run.code == 3
     assert "\x1b[1;31mfailed\x1b[0m" in run.out
-    assert max(map(len, run.plain.splitlines())) <= columns
+    assert max(map(len, run.plain.splitlines())) <= 40
     words = " ".join(run.plain.split())
     assert "the server answered 401 Unauthorized." in words
     assert "keys minted here are not let in." in words

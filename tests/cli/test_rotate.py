@@ -9,28 +9,26 @@ from pathlib import Path
 import pytest
 
 from api_keys_client import Role
-from api_keys_client.rotation import replacement_mark
+from api_keys_client._core.markers import replacement_marker
 from api_keys_client.sandbox import Fault, Operation, Sandbox
 from tests.support.cli_runs import (
     Held,
     active,
-    begun,
     check_record,
     check_refused,
-    ended,
     made,
     mode_of,
-    piped,
     secret_of_new,
     within,
+    within_while,
 )
-from tests.support.interrupts import press
+from tests.support.interrupts import press_here
 from tests.support.rotations import made_by_hand
 
 
 def test_rotate_puts_a_new_key_into_a_file(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job", Role.TASK_ADMIN), tmp_path / "secret"
-    run = piped(engine, "rotate", old, "--to-file", file)
+    run = within(engine, "rotate", old, "--to-file", file)
     (new,) = active(engine)
     assert run.out.splitlines() == [f"old id\t{old}", "old state\tinactive", f"new id\t{new}", f"stored\t{file}"]
     assert engine.accepts(file.read_text())
@@ -50,20 +48,18 @@ def test_rotate_spares_a_file_that_holds_something_else(engine: Sandbox, tmp_pat
 
 
 def test_rotate_replaces_the_secret_of_the_key_and_an_empty_file(engine: Sandbox, tmp_path: Path) -> None:
-    old, secret = secret_of_new(engine, "job")
-    file, empty = tmp_path / "secret", tmp_path / "empty"
-    file.write_text(f"{secret}\n")
-    empty.touch()
-    assert within(engine, "rotate", old.upper(), "--to-file", file, "--keep-old").code == 0
-    assert file.read_text() != f"{secret}\n"
-    assert within(engine, "rotate", made(engine), "--to-file", empty).code == 0
-    assert engine.accepts(empty.read_text())
+    (old, secret), file = secret_of_new(engine, "job"), tmp_path / "secret"
+    for content in (f"{secret}\n", ""):
+        file.write_text(content)
+        assert within(engine, "rotate", old.upper(), "--to-file", file, "--keep-old", "--leftovers", "keep").code == 0
+        assert file.read_text().strip() != secret
+        assert engine.accepts(file.read_text())
 
 
 def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job", Role.TASK_ADMIN), tmp_path / ".env"
     file.write_text("A=1\nENGINE_KEY=old\nB=2\n")
-    run = piped(engine, "rotate", old, "--to-env-file", file, "ENGINE_KEY", "--keep-old", "--json")
+    run = within(engine, "rotate", old, "--to-env-file", file, "ENGINE_KEY", "--keep-old", "--json")
     document = run.document
     assert active(engine) == [old, document["new"]["id"]]
     assert {name: document[name] for name in ("old_id", "old_is_active", "stored")} == {
@@ -78,37 +74,14 @@ def test_rotate_puts_a_new_key_into_a_dotenv_file(engine: Sandbox, tmp_path: Pat
     assert engine.accepts(second.removeprefix("ENGINE_KEY="))
 
 
-@pytest.mark.parametrize("content", [None, ""])
-def test_rotate_keeps_a_file_that_comes_there_meanwhile(engine: Sandbox, tmp_path: Path, content: str | None) -> None:
+def test_rotate_keeps_a_file_that_comes_there_meanwhile(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job"), tmp_path / "secret"
-    if content is not None:
-        file.write_text(content)
-    creation = Held(engine, "create")
-    with begun(engine, "rotate", old, "--to-file", file) as child:
-        creation.wait()
-        file.write_text("another secret")
-        creation.let_go()
-        run = ended(child)
+    run = within_while(
+        Held(engine, "create"), lambda: file.write_text("another secret"), engine, "rotate", old, "--to-file", file
+    )
     check_refused(run, 1, "storing failed", "it is there already")
     assert file.read_text() == "another secret"
     assert active(engine) == [old]
-
-
-def test_two_variables_of_a_dotenv_file_are_rotated_at_once(engine: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    olds = [made(engine, name) for name in ("A", "B")]
-    creations = Held(engine, "create", times=2)
-    with (
-        begun(engine, "rotate", olds[0], "--to-env-file", file, "A") as first,
-        begun(engine, "rotate", olds[1], "--to-env-file", file, "B") as second,
-    ):
-        creations.wait()
-        creations.let_go()
-        assert [ended(first).code, ended(second).code] == [0, 0]
-    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
-    assert {*lines} == {"A", "B"}
-    assert all(map(engine.accepts, lines.values()))
-    assert len(active(engine)) == 2
 
 
 # Writes down all that a child of ours can see.
@@ -122,7 +95,7 @@ pathlib.Path(sys.argv[1]).write_text(json.dumps(seen))
 def test_rotate_gives_a_new_key_to_a_command_on_its_input_alone(engine: Sandbox, tmp_path: Path) -> None:
     old, file = made(engine, "job"), tmp_path / "seen"
     words = ["--to-file", "-x", "--json", "--token", "--", "--help"]
-    run = piped(engine, "rotate", old, "--to-command", sys.executable, "-c", SPY, file, *words)
+    run = within(engine, "rotate", old, "--to-command", sys.executable, "-c", SPY, file, *words)
     assert (run.code, run.err) == (0, "")
     seen = json.loads(file.read_text())
     assert seen["words"] == words
@@ -132,51 +105,44 @@ def test_rotate_gives_a_new_key_to_a_command_on_its_input_alone(engine: Sandbox,
     assert active(engine) == [run.out.splitlines()[2].removeprefix("new id\t")]
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        [],
-        ["--to-file", "a", "--to-env-file", "b", "C"],
-        ["--to-file", "a", "--to-command", "cat"],
-        ["--to-command"],
-        ["another-id", "--to-file", "a"],
-        ["--to-env-file", "no-folder/b", "C"],
-        ["--to-env-file", "b", "NO NAME"],
-        ["--to-file", "a", "--leftovers", "burn"],
-        ["--to-env-file", "b", "C", "--overwrite"],
-    ],
-)
-def test_rotate_wants_exactly_one_good_target(
-    engine: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: list[str]
-) -> None:
+def test_rotate_wants_exactly_one_good_target(engine: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check_refused(within(engine, "rotate", made(engine), *target), 2)
+    old = made(engine, "job")
+    for target in (
+        "",
+        "--to-file a --to-env-file b C",
+        "--to-file a --to-command cat",
+        "--to-command",
+        "another-id --to-file a",
+        "--to-env-file no-folder/b C",
+        "--to-env-file b NO-NAME",
+        "--to-file a --leftovers burn",
+        "--to-env-file b C --overwrite",
+    ):
+        check_refused(within(engine, "rotate", old, *target.split()), 2)
     assert [request.operation for request in engine.requests] == ["create"]
     assert [*tmp_path.iterdir()] == []
 
 
 def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox) -> None:
     old = made(engine, "job")
-    run = piped(engine, "rotate", old, "--to-command", "sh", "-c", "cat >&2; echo the vault is sealed >&2; exit 3")
+    run = within(engine, "rotate", old, "--to-command", "sh", "-c", "cat >&2; echo the vault is sealed >&2; exit 3")
     (_, new) = active(engine)
     check_refused(run, 1, f"{old} and the new key {new} are both active", "storing failed (sh ended with 3: ")
     assert "the vault is sealed)" in run.err
     assert "raised" not in run.err
-    check_refused(run, 1, "See which is stored: deactivate the other one.\n")
+    assert "See which is stored: deactivate the other one.\n" in run.err
 
-    again = piped(engine, "rotate", old, "--to-command", "sh", "-c", "cat >/dev/null")
-    check_refused(again, 1, new, "with --leftovers deactivate or keep")
-    assert (
-        piped(engine, "rotate", old, "--leftovers", "deactivate", "--to-command", "sh", "-c", "cat >/dev/null").code
-        == 0
-    )
+    keep = ("--to-command", "sh", "-c", "cat >/dev/null")
+    check_refused(within(engine, "rotate", old, *keep), 1, new, "with --leftovers deactivate or keep")
+    assert within(engine, "rotate", old, "--leftovers", "deactivate", *keep).code == 0
     assert len(active(engine)) == 1
     assert not {old, new} & {*active(engine)}
 
 
 def test_a_rotation_names_what_it_leaves_although_leftovers_are_to_end(engine: Sandbox, tmp_path: Path) -> None:
     victim = made(engine, "victim")
-    mine = made_by_hand(engine, replacement_mark("mine", victim, "0123456789ab"))
+    mine = made_by_hand(engine, replacement_marker("mine", victim, "0123456789ab"))
     rotate = ("rotate", mine, "--to-file", tmp_path / "secret")
     check_refused(within(engine, *rotate), 1, victim, "--leftovers keep, then deactivate others by their ids")
     run = within(engine, *rotate, "--leftovers", "deactivate")
@@ -185,20 +151,17 @@ def test_a_rotation_names_what_it_leaves_although_leftovers_are_to_end(engine: S
     assert victim in active(engine)
 
 
-def test_a_rotation_whose_command_cannot_start_is_undone(engine: Sandbox, tmp_path: Path) -> None:
-    old, program = made(engine, "job"), tmp_path / "program"
-    program.write_text("#!/there/is/no/such/interpreter\n")
-    program.chmod(0o755)
-    run = piped(engine, "rotate", old, "--to-command", program)
-    check_refused(run, 1, "storing failed", "nothing was stored", f"{program} could not be started")
-    assert active(engine) == [old]
-
-
-def test_a_rotation_without_its_program_is_refused_before_anything_is_sent(engine: Sandbox) -> None:
-    old, saw = made(engine, "job"), len(engine.requests)
+def test_a_rotation_whose_command_cannot_start_is_undone_or_not_begun(engine: Sandbox, tmp_path: Path) -> None:
+    old, program, saw = made(engine, "job"), tmp_path / "program", len(engine.requests)
     run = within(engine, "rotate", old, "--to-command", "no-such-program")
     check_refused(run, 2, "no such program", "Nothing was sent")
     assert len(engine.requests) == saw
+
+    program.write_text("#!/there/is/no/such/interpreter\n")
+    program.chmod(0o755)
+    run = within(engine, "rotate", old, "--to-command", program)
+    check_refused(run, 1, "storing failed", "nothing was stored", f"{program} could not be started")
+    assert active(engine) == [old]
 
 
 @pytest.mark.parametrize(
@@ -218,32 +181,22 @@ def test_a_rotation_that_stops_ends_with_the_code_of_its_table(
     assert old in active(engine)
 
 
-def test_a_rotation_that_is_interrupted_after_storing_says_that_it_is_stored(engine: Sandbox, tmp_path: Path) -> None:
-    old, deactivation, file = made(engine, "job"), Held(engine, "deactivate"), tmp_path / "secret"
-    with begun(engine, "rotate", old, "--to-file", file) as child:
-        deactivation.wait()
-        press(child)
-        run = ended(child)
+def test_an_interrupted_rotation_says_how_far_it_came(engine: Sandbox, tmp_path: Path) -> None:
+    old, file = made(engine, "job"), tmp_path / "secret"
+    rotate = ("rotate", old, "--to-file", file)
+    run = within_while(Held(engine, "list"), press_here, engine, *rotate)
+    check_refused(run, 130, "interrupted", f"(replaces {old}")
+    assert active(engine) == [old]
+
+    run = within_while(Held(engine, "deactivate"), press_here, engine, *rotate)
     new = active(engine)[-1]
-    deactivation.let_go()
     check_refused(run, 130, f"The new key {new} is stored ({file})", f"api-keys deactivate {old}")
     assert engine.accepts(file.read_text())
 
 
-def test_an_interrupted_rotation_says_what_to_look_for(engine: Sandbox, tmp_path: Path) -> None:
-    old, listed = made(engine, "job"), Held(engine, "list")
-    with begun(engine, "rotate", old, "--to-file", tmp_path / "secret") as child:
-        listed.wait()
-        press(child)
-        run = ended(child)
-    listed.let_go()
-    check_refused(run, 130, "interrupted", f"(replaces {old}")
-
-
 def test_a_rotation_that_is_interrupted_while_storing_names_both_keys(engine: Sandbox) -> None:
     old = made(engine, "job")
-    run = piped(
-        engine, "rotate", old, "--to-command", "sh", "-c", 'cat >/dev/null; kill -INT "$PPID"; exec tail -f /dev/null'
-    )
+    interrupting = 'cat >/dev/null; kill -INT "$PPID"; exec tail -f /dev/null'
+    run = within(engine, "rotate", old, "--to-command", "sh", "-c", interrupting)
     _, new = active(engine)
     check_refused(run, 130, "interrupted", f"Keys {old} and {new} are both active", "deactivate the other one")

@@ -25,20 +25,14 @@ from api_keys_client import (
     OutcomeUnknownError,
     RotationError,
 )
-from api_keys_client.faults import Exchange
-from api_keys_client.rotation import mark_of, replacement_mark
+from api_keys_client._core.markers import parse_marker, replacement_marker
 from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import Connect, requests
 from tests.support.interrupts import until_waiting
 from tests.support.rotations import Shelf, connecting, made_by_hand, rotation_error, store
 from tests.support.tasks import a_few_turns, run, soon, until
 from tests.support.wire import Server, answer
-
-
-@pytest.fixture
-def sandbox(engine: Sandbox) -> Sandbox:
-    """One of one profile: the other answers alike where clean-ups are concerned."""
-    return engine
 
 
 class Late(Exception):
@@ -440,7 +434,7 @@ def test_an_answer_without_a_description_is_looked_up(sandbox: Sandbox, client: 
 class TestAForgedMark:
     def test_is_refused_in_a_description(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         victim = client.create("victim").id
-        marked = replacement_mark("mine", victim, "000000000000")
+        marked = replacement_marker("mine", victim, "000000000000")
         mine = client.create("mine").id
         before = len(sandbox.requests)
         calls: list[Callable[[], object]] = [
@@ -450,13 +444,13 @@ class TestAForgedMark:
             lambda: client.rotate(mine, store=store, description=marked),
         ]
         for call in calls:
-            with pytest.raises(InvalidRequestError, match="leave the mark out"):
+            with pytest.raises(InvalidRequestError, match="leave the marker out"):
                 call()
         assert len(sandbox.requests) == before
 
     def test_ends_no_key_that_it_names(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         victim = client.create("victim")
-        mine = made_by_hand(sandbox, replacement_mark("mine", victim.id, "000000000000"))
+        mine = made_by_hand(sandbox, replacement_marker("mine", victim.id, "000000000000"))
         error = rotation_error(lambda: client.rotate(mine, store=store))
         assert (error.stage, error.leftovers) == ("leftovers", [victim.id])
         assert "may be wrong" in str(error)
@@ -468,7 +462,7 @@ class TestAForgedMark:
         victim = Shelf(client.create("victim"))
         named = victim.key_id
         client.rotate(named, store=victim)
-        mine = made_by_hand(sandbox, replacement_mark("mine", named, "000000000000"))
+        mine = made_by_hand(sandbox, replacement_marker("mine", named, "000000000000"))
         assert client.rotate(mine, store=store, leftovers="deactivate").left_active == [victim.key_id]
         assert sandbox.accepts(victim.secret)
 
@@ -492,10 +486,10 @@ class TestAForgedMark:
 
     def test_some_may_be_named_only_if_all_others_are_known_of(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old = client.create("ci").id
-        left = [made_by_hand(sandbox, replacement_mark("ci", old, f"{number:012}")) for number in range(2)]
+        left = [made_by_hand(sandbox, replacement_marker("ci", old, f"{number:012}")) for number in range(2)]
         error = rotation_error(lambda: client.rotate(old, store=store, leftovers=left[:1]))
         assert set(error.leftovers) == set(left)
-        assert all(mark_of(key.description) for key in sandbox.keys()[1:])
+        assert all(parse_marker(key.description) for key in sandbox.keys()[1:])
 
 
 @pytest.mark.parametrize("verdict", [0, 1, 1.0, "", "yes", ()], ids=repr)

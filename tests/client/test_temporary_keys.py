@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from api_keys_client import UNSET, ApiKeysClient, ApiKeysError, InvalidRequestError, OutcomeUnknownError
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import Connect, requests
 from tests.support.interrupts import press_here
 

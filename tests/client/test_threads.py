@@ -114,7 +114,7 @@ def waits(thread: threading.Thread) -> bool:
     if frame is None or (frame.f_code.co_name, Path(frame.f_code.co_filename).name) != ("wait", "threading.py"):
         return False
     while frame := frame.f_back:
-        if Path(frame.f_code.co_filename).name == "_transport.py":
+        if Path(frame.f_code.co_filename).name == "sync.py":
             return True
     return False
 

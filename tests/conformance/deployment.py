@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from urllib3.util import make_headers, parse_url
 
 from api_keys_client import ApiKeysClient, ApiKeysError, CreatedKey, KeyNotFoundError, OutcomeUnknownError
+from api_keys_client._core.options import SecretHeaders, is_loopback
 from api_keys_client.sandbox import Profile
-from api_keys_client.settings import SecretHeaders, is_loopback
 
 KEYS = "/auth/api_keys/"
 UNKNOWN_ID = str(uuid.uuid4())

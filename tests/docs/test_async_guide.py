@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ import urllib3
 
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.tasks import run
+from tests.support.calling import UNKNOWN_ID
+from tests.support.pages import PROJECT, Page
+from tests.support.tasks import run as run_to_its_end
 
-PROJECT = Path(__file__).parents[2]
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
-GUIDE = (PROJECT / "docs" / "guides" / "async.md").read_text(encoding="utf-8")
+EXAMPLES = Page("docs/guides/async.md").examples
+FIRST, FASTAPI, CELERY, NOTEBOOK, CANCELLED = EXAMPLES
 
 # A broker and a result backend that are folders, so that Celery runs as it does and nothing else has to.
 ON_FILES = """
@@ -54,32 +55,14 @@ print([result.get(timeout=30) for result in results])
 )
 
 
-def examples() -> dict[str, list[str]]:
-    """By the heading that they are under."""
-    sections = re.split(r"^#+ (.+)\n", GUIDE, flags=re.MULTILINE)[1:]
-    return {
-        title: re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        for title, text in zip(sections[::2], sections[1::2], strict=True)
-    }
-
-
-EXAMPLES = examples()
-FIRST, FASTAPI, CELERY, NOTEBOOK, CANCELLED = (title for title, found in EXAMPLES.items() if found)
-
-
 @pytest.fixture
-def environment(engine: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setenv("API_KEYS_BASE_URL", engine.url)
-    monkeypatch.setenv("API_KEYS_TOKEN", engine.token)
+def environment(set_up: Sandbox) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
 
 
-def test_the_first_example(engine: Sandbox, environment: dict[str, str]) -> None:
+def test_the_first_example(engine: Sandbox, run: Callable[[str], list[str]]) -> None:
     (example,) = EXAMPLES[FIRST]
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", example]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.stderr == ""
-    assert finished.stdout.split() == [engine.keys()[0].id, "1"]
+    assert run(example) == [engine.keys()[0].id, "1"]
 
 
 @contextmanager
@@ -118,6 +101,7 @@ def test_fastapi(engine: Sandbox, environment: dict[str, str], tmp_path: Path) -
     assert not any("Unclosed" in line or "Traceback" in line for line in lines), "".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Celery's prefork needs fork")
 def test_celery(engine: Sandbox, environment: dict[str, str], tmp_path: Path) -> None:
     (example,) = EXAMPLES[CELERY]
@@ -134,7 +118,7 @@ def test_celery(engine: Sandbox, environment: dict[str, str], tmp_path: Path) ->
     assert not any("Unclosed" in line or "Traceback" in line for line in lines), "".join(lines)
 
 
-def test_a_notebook(engine: Sandbox, environment: dict[str, str]) -> None:
+def test_a_notebook(set_up: Sandbox) -> None:
     """As its kernel does: the cells one after the other, on one loop that does not end between them."""
     names: dict[str, Any] = {}
     with closing(asyncio.new_event_loop()) as loop:
@@ -143,10 +127,10 @@ def test_a_notebook(engine: Sandbox, environment: dict[str, str]) -> None:
             assert inspect.CO_COROUTINE & code.co_flags
             loop.run_until_complete(types.FunctionType(code, names)())
     assert [outcome.key_id for outcome in names["outcomes"]] == [names["created"].id]
-    assert [key.is_active for key in engine.keys()] == [False]
+    assert [key.is_active for key in set_up.keys()] == [False]
 
 
-def test_a_cancelled_creation(engine: Sandbox, environment: dict[str, str]) -> None:
+def test_a_cancelled_creation(set_up: Sandbox) -> None:
     (example,) = EXAMPLES[CANCELLED]
     names: dict[str, Any] = {}
     exec(example, names)
@@ -154,11 +138,11 @@ def test_a_cancelled_creation(engine: Sandbox, environment: dict[str, str]) -> N
 
     async def main() -> None:
         async with AsyncApiKeysClient() as client:
-            assert engine.accepts(await names["create_within"](client, 5))
-            engine.queue(Fault.hold(threading.Event(), release, committed=True), operation="create")
+            assert set_up.accepts(await names["create_within"](client, 5))
+            set_up.queue(Fault.hold(threading.Event(), release, committed=True), operation="create")
             with pytest.raises(TimeoutError):
                 await names["create_within"](client, 1)
 
-    run(main())
+    run_to_its_end(main())
     release.set()
-    assert [key.is_active for key in engine.keys()] == [True, False]
+    assert [key.is_active for key in set_up.keys()] == [True, False]

@@ -14,39 +14,17 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysClient, Role
-from api_keys_client._cli_session import ExitCode
+from api_keys_client.cli.common import ExitCode
 from api_keys_client.sandbox import Sandbox
-from tests.support.cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, piped, terminal, within
+from tests.support.cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, terminal, within
+from tests.support.pages import PROJECT, SPAN, Page
 
-PROJECT = Path(__file__).parents[2]
-GUIDE = PROJECT / "docs" / "guides" / "cli.md"
-TEXT = GUIDE.read_text(encoding="utf-8")
-IMAGES = GUIDE.parent / "images"
-
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`([^`]+)`")
+GUIDE = Page("docs/guides/cli.md")
+IMAGES = GUIDE.path.parent / "images"
 LOCAL = {"http://www.w3.org", "http://127.0.0.1"}
-IMAGE = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
-LINK = re.compile(r"\[[^]]*\]\(([^)]*)\)")
-RECORD: list[str] = [*json.loads(next(code for language, code in FENCED.findall(TEXT) if language == "json"))]
+RECORD: list[str] = [*json.loads(next(code for language, code in GUIDE.blocks if language == "json"))]
 """The fields of a record."""
-EXAMPLES = [
-    code.strip() for language, code in FENCED.findall(TEXT) if language == "sh" and code.startswith("api-keys ")
-]
-
-
-def rows(title: str, first: str) -> list[list[str]]:
-    """The rows of the table in a section whose header begins with this cell."""
-    parts = re.split(r"^##+ +(.+?) *$", TEXT, flags=re.MULTILINE)
-    found: list[list[str]] = []
-    for block in dict(zip(parts[1::2], parts[2::2], strict=True))[title].split("\n\n"):
-        lines = [
-            [cell.strip() for cell in line.strip("| ").split("|")] for line in block.splitlines() if line[:1] == "|"
-        ]
-        if lines and lines[0][0] == first:
-            found = lines[2:]
-    assert found, (title, first)
-    return found
+EXAMPLES = [code.strip() for language, code in GUIDE.blocks if language == "sh" and code.startswith("api-keys ")]
 
 
 def first_word(row: list[str]) -> str:
@@ -93,20 +71,14 @@ def test_an_example_works(engine: Sandbox, secret: str, example: str) -> None:
     assert [file for file in Path.cwd().iterdir() if file.stat().st_mode & 0o077] == []
 
 
-def test_every_command_has_a_row_and_an_example() -> None:
-    listed = re.findall(r"^  (\w+)  ", piped(None, "--help").out.partition("Commands:")[2], re.MULTILINE)
-    assert [first_word(row) for row in rows("Commands", "Command")] == listed
+def test_commands_options_and_exit_codes_are_those_of_the_program() -> None:
+    listed = re.findall(r"^  (\w+)  ", within(None, "--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert [first_word(row) for row in GUIDE.rows("| Command |", "Commands")] == listed
     used = {word for example in EXAMPLES for word in re.findall(r"api-keys ([a-z]+)", example)}
     assert used | {"version"} == {*listed}
-
-
-def test_the_options_are_those_of_the_program() -> None:
-    options = re.findall(r"^  (--[\w-]+(?: [A-Z]+)?)  ", piped(None, "get", "--help").out, re.MULTILINE)
-    assert [SPAN.findall(row[0])[0] for row in rows("Commands", "Option")] == options
-
-
-def test_the_exit_codes_are_those_of_the_program() -> None:
-    assert [int(row[0]) for row in rows("Exit codes", "Code")] == [*map(int, ExitCode)]
+    options = re.findall(r"^  (--[\w-]+(?: [A-Z]+)?)  ", within(None, "get", "--help").out, re.MULTILINE)
+    assert GUIDE.first("| Option |") == options
+    assert GUIDE.first("| Code |") == [str(int(code)) for code in ExitCode]
 
 
 def documented(row: list[str]) -> list[str]:
@@ -144,14 +116,11 @@ def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path)
     # Of the one, records are all there is; in the other, what counts is named.
     documents["list"]["keys"], documents["deactivate"]["counts"] = [], {}
     assert {name: fields(document) for name, document in documents.items()} == {
-        first_word(row): documented(row) for row in rows("Documents", "Command")
+        first_word(row): documented(row) for row in GUIDE.rows("| Command |", "Documents")
     }
-
-
-def test_the_states_are_those_of_the_program() -> None:
     # Each is seen in the tests of deactivate.
     states = ["deactivated", "unconfirmed", "failed", "unknown", "not_begun"]
-    assert [first_word(row) for row in rows("Documents", "`state`")] == states
+    assert [first_word(row) for row in GUIDE.rows("| `state` |")] == states
 
 
 def read(picture: Path) -> str:
@@ -167,18 +136,9 @@ def test_the_pictures_are_what_the_program_writes_now(tmp_path: Path) -> None:
     command = [sys.executable, str(PROJECT / "scripts" / "pictures.py"), str(tmp_path)]
     subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
     shown = {image.name for image in IMAGES.glob("cli-*.svg")}
-    assert shown == {image.name for image in tmp_path.iterdir()} == {Path(name).name for name in IMAGE.findall(TEXT)}
+    assert shown == {image.name for image in tmp_path.iterdir()} == {*re.findall(r"\(images/([^)]+)\)", GUIDE.text)}
     for name in shown:
         assert read(tmp_path / name) == read(IMAGES / name), "run scripts/pictures.py"
         # A page that shows it loads nothing from elsewhere.
         assert {*re.findall(r"https?://[^/:\"]+", (IMAGES / name).read_text("utf-8"))} <= LOCAL
     assert "5/7 1 failed" in read(IMAGES / "cli-deactivate.svg")
-
-
-def test_the_links_and_pictures_lead_somewhere() -> None:
-    assert [
-        link for link in LINK.findall(TEXT) if not link.startswith("#") and not (GUIDE.parent / link).is_file()
-    ] == []
-    headings = re.findall(r"^##+ +(.+?) *$", FENCED.sub("", TEXT), re.MULTILINE)
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
-    assert {link[1:] for link in LINK.findall(TEXT) if link.startswith("#")} <= anchors

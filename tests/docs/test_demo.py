@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-if sys.platform == "win32":
-    pytest.skip("the demo's script and pseudo-terminals are POSIX", allow_module_level=True)
+from tests.support.cli_runs import LONG, UNKNOWN_ID, Ran, environment, terminal
+from tests.support.pages import PROJECT
 
-import fcntl
-import pty
-import struct
-import termios
-
-DEMO = Path(__file__).parents[2] / "scripts" / "demo.py"
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+DEMO = str(PROJECT / "scripts" / "demo.py")
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-STYLE = re.compile(r"\x1b\[[0-9;]*m")
-COMMAND = [sys.executable, "-W", "error", str(DEMO)]
-# Each of these tells rich to do otherwise than it would.
-TELLING = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in TELLING}
-    return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
-
-
-def in_a_pipe(folder: Path) -> str:
+def in_a_pipe(*arguments: str) -> Ran:
+    command = [sys.executable, DEMO, *arguments]
     finished = subprocess.run(
-        COMMAND, cwd=folder, env=environment(), capture_output=True, encoding="utf-8", timeout=60, check=False
+        command, env=environment(), capture_output=True, encoding="utf-8", timeout=60, check=False
     )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    return finished.stdout
-
-
-def in_a_terminal(folder: Path, columns: int) -> str:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen(COMMAND, cwd=folder, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs) as child:
-        os.close(theirs)
-        written = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                written += chunk
-        except OSError:
-            # How Linux says that the other end is closed.
-            pass
-        finally:
-            os.close(ours)
-        assert child.wait(timeout=60) == 0
-    return written.decode().replace("\r\n", "\n")
+    return Ran(finished.returncode, finished.stdout, finished.stderr)
 
 
 def check_story(text: str, columns: int) -> None:
@@ -79,29 +44,25 @@ def check_story(text: str, columns: int) -> None:
         assert f"{beginning[:4]}..." in step
         assert beginning[:6] not in text
     # Longer than an id: a secret, or the token.
-    assert re.findall(r"[\w+/=-]{37,}", text) == []
+    assert LONG.findall(text) == []
 
 
-def test_a_pipe_gets_the_story_without_colour(tmp_path: Path) -> None:
-    text = in_a_pipe(tmp_path)
-    assert "\x1b" not in text
-    check_story(text, 80)
+def test_a_pipe_gets_the_story_without_colour() -> None:
+    run = in_a_pipe()
+    assert (run.code, run.err) == (0, "")
+    assert "\x1b" not in run.out
+    check_story(run.out, 80)
 
 
-@pytest.mark.parametrize(("argument", "code"), [("foo", 2), ("--help", 0)])
-def test_arguments_are_answered_with_its_usage(argument: str, code: int) -> None:
-    finished = subprocess.run([*COMMAND, argument], capture_output=True, text=True, timeout=60, check=False)
-    assert (finished.returncode, finished.stdout + finished.stderr) == (
-        code,
-        "Usage: scripts/demo (without arguments)\n",
-    )
-    assert (finished.stdout != "") is (code == 0)
+def test_an_argument_is_answered_with_its_usage() -> None:
+    assert in_a_pipe("foo") == (2, "", "Usage: scripts/demo (without arguments)\n")
 
 
-@pytest.mark.parametrize(("terminal", "columns"), [(80, 80), (200, 80), (60, 60)])
-def test_a_terminal_gets_it_in_colour(tmp_path: Path, terminal: int, columns: int) -> None:
-    text = in_a_terminal(tmp_path, terminal)
-    plain = STYLE.sub("", text)
-    assert plain != text
-    assert "\x1b" not in plain
-    check_story(plain, columns)
+@pytest.mark.parametrize(("columns", "used"), [(200, 80), (60, 60)])
+def test_a_terminal_gets_it_in_colour(columns: int, used: int) -> None:
+    with terminal(None, DEMO, program=sys.executable, columns=columns) as begun:
+        run = begun.end()
+    assert run.code == 0
+    assert "\x1b[1m" in run.out
+    assert "\x1b" not in run.plain
+    check_story(run.plain, used)

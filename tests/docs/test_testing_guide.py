@@ -1,27 +1,20 @@
-"""docs/guides/testing.md: its examples run, and its tables are what the code has; the links, of server.md too."""
+"""docs/guides/testing.md: its examples run, and its tables are what the code has."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 
 from api_keys_client.sandbox import Fault, Operation, Sandbox
+from tests.support.pages import Page
 
 pytest_plugins = ["pytester"]
 
-GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-GUIDE = (GUIDES / "testing.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+GUIDE = Page("docs/guides/testing.md")
+EXAMPLES = [example for examples in GUIDE.examples.values() for example in examples]
 PLUGINS = ("api_keys_client", "anyio", "pytest_asyncio.plugin", "pytest_httpserver")
-
-
-def rows(header: str) -> list[list[str]]:
-    """The rows of the table with this header."""
-    table = GUIDE[GUIDE.index(f"{header}\n") :].split("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def test_the_examples_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +30,7 @@ def test_the_examples_pass(pytester: pytest.Pytester, monkeypatch: pytest.Monkey
 
 
 def test_every_fault_is_in_its_table() -> None:
-    documented = {row[0].strip("`") for row in rows("| Fault | What happens to the request |")}
+    documented = GUIDE.first("| Fault |")
     assert {f"Fault.{name}" for name in vars(Fault) if isinstance(vars(Fault)[name], staticmethod)} == {
         call.split("(")[0] for call in documented
     }
@@ -49,30 +42,15 @@ def test_every_fault_is_in_its_table() -> None:
         assert re.findall(r"=(\w+)", listed) == defaults
 
 
-def test_the_operations_are_named() -> None:
-    (row,) = [row for row in rows("| Argument | Default | |") if row[0] == "`faults`"]
-    assert re.findall(r'"(\w+)"', row[2]) == [*Operation.__args__]  # type: ignore[attr-defined]
-
-
-def test_the_defaults_of_the_marker_are_those_of_the_sandbox() -> None:
-    parameters = inspect.signature(Sandbox).parameters
-    for name, default, _ in rows("| Argument | Default | |")[:2]:
-        assert eval(default.strip("`")) == parameters[name.strip("`")].default
+def test_the_arguments_of_the_marker_are_those_of_the_sandbox() -> None:
+    *rows, faults = GUIDE.rows("| Argument |")
+    for name, default, _ in rows:
+        assert eval(default.strip("`")) == inspect.signature(Sandbox).parameters[name.strip("`")].default
+    assert re.findall(r'"(\w+)"', faults[2]) == [*Operation.__args__]  # type: ignore[attr-defined]
 
 
 def test_what_the_sandbox_knows_is_there() -> None:
     public = {name for name in {*vars(Sandbox), *Sandbox.__annotations__} if not name.startswith("_")}
-    documented = {name for row in rows("| | |") for name in re.findall(r"`(\w+)", row[0])}
+    documented = {name for row in GUIDE.rows("| | |") for name in re.findall(r"`(\w+)", row[0])}
     assert public - documented == {"start", "stop", "application", "respond"}
     assert documented <= public
-
-
-@pytest.mark.parametrize("page", ["testing.md", "server.md"])
-def test_the_links_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\(([^)]*)\)", (GUIDES / page).read_text(encoding="utf-8"))
-    local = [link for link in links if not link.startswith("https://")]
-    assert local
-    for link in local:
-        path, _, fragment = link.partition("#")
-        headings = re.findall(r"^#+ (.+)$", (GUIDES / path).read_text(encoding="utf-8"), re.MULTILINE)
-        assert not fragment or fragment in [heading.lower().replace(" ", "-") for heading in headings]

@@ -23,7 +23,6 @@ from api_keys_client import (
 from api_keys_client.sandbox import Operation, Sandbox
 from tests.support.cuts import (
     BOTH,
-    DRIVERS,
     FAULTS,
     NEW,
     OLD,
@@ -175,13 +174,12 @@ CELLS: dict[str, Cell] = {
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
+    """Each cut in both clients and at both servers; not all four, since one client is derived from the other."""
     for name, cell in CELLS.items():
-        for driver in DRIVERS:
-            for profile in ("engine", "spec"):
-                only_async = cell.error is asyncio.CancelledError
-                reads_back = any(operation == "get" for operation, _ in cell.faults)
-                if (driver == "async" or not only_async) and (profile == "engine" or not reads_back):
-                    yield name, driver, profile
+        yield name, "async", "engine"
+        if cell.error is not asyncio.CancelledError:
+            reads_back = any(operation == "get" for operation, _ in cell.faults)
+            yield name, "sync", "engine" if reads_back else "spec"
 
 
 def run(name: str, driver: str, profile: Literal["engine", "spec"]) -> tuple[BaseException | None, list[str]]:

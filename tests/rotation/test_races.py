@@ -10,8 +10,8 @@ from typing import Any, Literal
 import pytest
 
 from api_keys_client import ApiKeysClient, CreatedKey, RotationError
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.rotations import Shelf, active, assert_survived, caught, connecting, told_by
 
 

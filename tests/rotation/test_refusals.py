@@ -19,8 +19,8 @@ from api_keys_client import (
     KeyNotFoundError,
     Outcome,
 )
-from api_keys_client.faults import Exchange
 from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import requests
 from tests.support.rotations import LIMIT_REACHED, Shelf, active, connecting, left_over, rotation_error, store
 

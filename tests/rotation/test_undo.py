@@ -19,8 +19,8 @@ from api_keys_client import (
     RotationError,
     ServerError,
 )
-from api_keys_client.faults import Dropped, Exchange
 from api_keys_client.sandbox import Fault, Operation, Sandbox
+from api_keys_client.sandbox.faults import Dropped, Exchange
 from tests.support.clients import Connect, requests
 from tests.support.rotations import (
     Shelf,

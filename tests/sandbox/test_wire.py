@@ -11,137 +11,122 @@ import pytest
 import urllib3
 from werkzeug.wrappers import Request as WSGIRequest
 
-from api_keys_client import sandbox
-from api_keys_client.sandbox import Sandbox
-from tests.support.calling import KEYS, PATIENCE, UNKNOWN_ID, Caller, address, eventually, head_of, one_of_each, stored
+from api_keys_client.sandbox import Sandbox, application
+from tests.support.calling import KEYS, PATIENCE, UNKNOWN_ID, Caller, address, eventually, head_of, one_of_each
 
 
-class TestEngineWire:
-    def test_bodies_are_chunked_json_without_a_charset(self, caller: Caller) -> None:
-        answers = [*one_of_each(caller, headers=caller.headers), caller.call("GET", "/elsewhere")]
-        assert [answer.status for answer in answers] == [200, 200, 404, 404, 404]
-        for answer in answers:
-            assert answer.headers["content-type"] == "application/json"
-            assert answer.headers["transfer-encoding"] == "chunked"
-            assert "content-length" not in answer.headers
-            assert not [name for name in answer.headers if "request-id" in name or "rate" in name]
-            assert "retry-after" not in answer.headers
+def answered(engine: Sandbox, request: bytes) -> bytes:
+    """All that comes back until the connection is closed."""
+    with socket.create_connection(address(engine.url), PATIENCE) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
 
-    @pytest.mark.parametrize("path", ["/", "/auth", "/auth/api_keys/a/b", "/auth/api_keys/deactivate/a/b"])
-    def test_other_paths_are_404(self, caller: Caller, path: str) -> None:
+
+def test_bodies_are_chunked_json_without_a_charset(caller: Caller) -> None:
+    answers = [*one_of_each(caller, headers=caller.headers), caller.call("GET", "/elsewhere")]
+    assert [answer.status for answer in answers] == [200, 200, 404, 404, 404]
+    for answer in answers:
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert "content-length" not in answer.headers
+
+
+def test_other_paths_are_404_and_other_methods_405(caller: Caller) -> None:
+    for path in ("/", "/auth", "/auth/api_keys/a/b", "/auth/api_keys/deactivate/a/b"):
         answer = caller.call("GET", path)
         assert (answer.status, answer.detail) == (404, "Not Found")
-
-    @pytest.mark.parametrize(
-        ("method", "path", "allowed"),
-        [
-            ("DELETE", KEYS, "GET, POST"),
-            ("PATCH", f"{KEYS}{UNKNOWN_ID}", "GET"),
-            ("GET", f"{KEYS}deactivate/{UNKNOWN_ID}", "DELETE"),
-        ],
-    )
-    def test_other_methods_are_405(self, caller: Caller, method: str, path: str, allowed: str) -> None:
+    for method, path, allowed in (
+        ("DELETE", KEYS, "GET, POST"),
+        ("PATCH", f"{KEYS}{UNKNOWN_ID}", "GET"),
+        ("GET", f"{KEYS}deactivate/{UNKNOWN_ID}", "DELETE"),
+    ):
         answer = caller.call(method, path)
         assert (answer.status, answer.detail) == (405, "Method Not Allowed")
         assert answer.headers["allow"] == allowed
 
-    def test_a_connection_stays_open(self, caller: Caller) -> None:
-        caller.connection.connect()
-        opened = caller.connection.sock
-        answers = one_of_each(caller, headers=caller.headers)
-        answers += one_of_each(caller, headers={})
-        answers.append(caller.call("HEAD", KEYS))
-        answers.append(caller.call("GET", KEYS, b"a body that nobody asked for"))
-        assert [answer.status for answer in answers] == [200, 200, 404, 404, *[401] * 4, 405, 200]
-        assert caller.connection.sock is opened
-        assert all("connection" not in answer.headers for answer in answers)
 
-    def test_a_pool_reuses_its_connection(self, engine: Sandbox) -> None:
-        headers = {"Authorization": f"Bearer {engine.token}"}
-        with urllib3.HTTPConnectionPool("127.0.0.1", urlsplit(engine.url).port, maxsize=1) as pool:
-            for _ in range(3):
-                assert pool.request("GET", KEYS, headers=headers).json() == []
-            assert (pool.num_connections, pool.num_requests) == (1, 3)
-
-    @pytest.mark.parametrize(
-        ("version", "headers", "end"),
-        [
-            ("1.1", "Connection: close\r\n", b"\r\n\r\n2\r\n[]\r\n0\r\n\r\n"),
-            ("1.0", "", b"\r\n\r\n[]"),
-            ("1.0", "Connection: keep-alive\r\n", b"\r\n\r\n[]"),
-        ],
-    )
-    def test_a_client_that_wants_it_closed_sees_it_closed(
-        self, engine: Sandbox, version: str, headers: str, end: bytes
-    ) -> None:
-        with socket.create_connection(address(engine.url), PATIENCE) as connection:
-            connection.sendall(head_of("GET", KEYS, engine.token, headers, version))
-            received = b"".join(iter(lambda: connection.recv(4096), b""))
-        assert received.startswith(b"HTTP/1.1 200 ")
-        assert b"\r\nConnection: close\r\n" in received
-        assert received.endswith(end)
-
-    def test_an_answer_to_head_has_no_body(self, engine: Sandbox) -> None:
-        with socket.create_connection(address(engine.url), PATIENCE) as connection:
-            head = head_of("HEAD", KEYS, engine.token)
-            connection.sendall(head + head_of("HEAD", KEYS, engine.token, "Connection: close\r\n"))
-            received = b"".join(iter(lambda: connection.recv(4096), b""))
-        answers = received.split(b"\r\n\r\n")
-        assert [answer[:13] for answer in answers] == [b"HTTP/1.1 405 ", b"HTTP/1.1 405 ", b""]
-
-    def test_what_is_no_http_is_refused_quietly(self, engine: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-        with socket.create_connection(address(engine.url), PATIENCE) as connection:
-            connection.sendall(b"GET / HTTP/eleven\r\n\r\n")
-            assert b"400" in b"".join(iter(lambda: connection.recv(4096), b""))
-        assert caplog.records == []
-
-    def test_a_chunked_request_is_read(self, engine: Sandbox, caller: Caller) -> None:
-        caller.connection.request("POST", KEYS, iter([b'{"descri', b'ption": "parts"}']), caller.headers)
-        assert caller.receive().status == 200
-        assert [key.description for key in stored(engine)] == ["parts"]
-
-    def test_a_client_that_leaves_in_the_middle_of_its_request_does_nothing(
-        self, engine: Sandbox, caller: Caller, capfd: pytest.CaptureFixture[str]
-    ) -> None:
-        before = threading.active_count()
-        with socket.create_connection(address(engine.url), PATIENCE) as connection:
-            connection.sendall(head_of("POST", KEYS, engine.token, "Content-Length: 100\r\n") + b"{}")
-            eventually(lambda: threading.active_count() == before + 1)
-        eventually(lambda: threading.active_count() == before)
-        assert caller.list_ids() == []
-        assert [received.operation for received in engine.requests] == ["list"]
-        assert capfd.readouterr() == ("", "")
+def test_a_connection_stays_open(caller: Caller) -> None:
+    caller.connection.connect()
+    opened = caller.connection.sock
+    answers = one_of_each(caller, headers=caller.headers) + one_of_each(caller, headers={})
+    answers.append(caller.call("HEAD", KEYS))
+    answers.append(caller.call("GET", KEYS, b"a body that nobody asked for"))
+    assert [answer.status for answer in answers] == [200, 200, 404, 404, *[401] * 4, 405, 200]
+    assert caller.connection.sock is opened
+    assert all("connection" not in answer.headers for answer in answers)
 
 
-class TestBounds:
-    @pytest.mark.parametrize("length", ["+2", "-1", "2_0", "0x2", "two", "2\r\nContent-Length: 3"])
-    def test_a_length_that_is_none_is_400_and_ends_the_connection(self, engine: Sandbox, length: str) -> None:
-        """Its body would be taken for the next request."""
-        behind = f"GET {KEYS} HTTP/1.1\r\nHost: x\r\n\r\n"
-        head = f"POST {KEYS} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
-        with socket.create_connection(address(engine.url), PATIENCE) as sock:
-            sock.sendall(f"{head}{behind}".encode())
-            with sock.makefile("rb") as file:
-                answer = file.read()
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert answer.endswith(b"\r\n\r\nInvalid HTTP request received.")
-        assert engine.requests == []
+@pytest.mark.parametrize(
+    ("version", "headers", "end"),
+    [
+        ("1.1", "Connection: close\r\n", b"\r\n\r\n2\r\n[]\r\n0\r\n\r\n"),
+        ("1.0", "", b"\r\n\r\n[]"),
+        ("1.0", "Connection: keep-alive\r\n", b"\r\n\r\n[]"),
+    ],
+)
+def test_a_client_that_wants_it_closed_sees_it_closed(engine: Sandbox, version: str, headers: str, end: bytes) -> None:
+    received = answered(engine, head_of("GET", KEYS, engine.token, headers, version))
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in received
+    assert received.endswith(end)
 
-    @pytest.mark.parametrize("chunked", [True, False])
-    def test_a_body_without_measure_is_refused_before_it_is_kept(self, engine: Sandbox, chunked: bool) -> None:
-        mebibyte = b" " * 1024 * 1024
-        body = (mebibyte for _ in range(64))
-        framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(64 * len(mebibyte))}
-        with urllib3.HTTPConnectionPool("127.0.0.1", urlsplit(engine.url).port, retries=False) as pool:
-            # The connection is closed, whether the answer can be read or not.
-            with suppress(urllib3.exceptions.ProtocolError):
-                assert pool.request("POST", KEYS, body=body, headers=framing).status == 413
-            assert pool.request("GET", "/elsewhere").status == 404
-        assert engine.keys() == []
 
-    def test_only_so_many_requests_are_remembered(self, caller: Caller, engine: Sandbox) -> None:
-        for _ in range(sandbox.MAX_REQUESTS + 2):
-            engine.respond(WSGIRequest.from_values("/elsewhere"))
-        caller.call("GET", KEYS)
-        assert len(engine.requests) == sandbox.MAX_REQUESTS
-        assert engine.requests[-1].operation == "list"
+def test_an_answer_to_head_has_no_body(engine: Sandbox) -> None:
+    head = head_of("HEAD", KEYS, engine.token)
+    answers = answered(engine, head + head_of("HEAD", KEYS, engine.token, "Connection: close\r\n")).split(b"\r\n\r\n")
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 405 ", b"HTTP/1.1 405 ", b""]
+
+
+def test_what_is_no_http_is_refused_quietly(engine: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    assert b"400" in answered(engine, b"GET / HTTP/eleven\r\n\r\n")
+    assert caplog.records == []
+
+
+def test_a_chunked_request_is_read(engine: Sandbox, caller: Caller) -> None:
+    caller.connection.request("POST", KEYS, iter([b'{"descri', b'ption": "parts"}']), caller.headers)
+    assert caller.receive().status == 200
+    assert [key.description for key in engine.keys()] == ["parts"]
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_does_nothing(
+    engine: Sandbox, caller: Caller, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = threading.active_count()
+    with socket.create_connection(address(engine.url), PATIENCE) as connection:
+        connection.sendall(head_of("POST", KEYS, engine.token, "Content-Length: 100\r\n") + b"{}")
+        eventually(lambda: threading.active_count() == before + 1)
+    eventually(lambda: threading.active_count() == before)
+    assert caller.list_ids() == []
+    assert [received.operation for received in engine.requests] == ["list"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("length", ["+2", "-1", "2_0", "two", "2\r\nContent-Length: 3"])
+def test_a_length_that_is_none_is_400_and_ends_the_connection(engine: Sandbox, length: str) -> None:
+    """Its body would be taken for the next request."""
+    behind = f"GET {KEYS} HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = f"POST {KEYS} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    answer = answered(engine, f"{head}{behind}".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"\r\n\r\nInvalid HTTP request received.")
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_without_measure_is_refused_before_it_is_kept(engine: Sandbox, chunked: bool) -> None:
+    mebibyte = b" " * 1024 * 1024
+    body = (mebibyte for _ in range(64))
+    framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(64 * len(mebibyte))}
+    with urllib3.HTTPConnectionPool("127.0.0.1", urlsplit(engine.url).port, retries=False) as pool:
+        # The connection is closed, whether the answer can be read or not.
+        with suppress(urllib3.exceptions.ProtocolError):
+            assert pool.request("POST", KEYS, body=body, headers=framing).status == 413
+        assert pool.request("GET", "/elsewhere").status == 404
+    assert engine.keys() == []
+
+
+def test_only_so_many_requests_are_remembered(engine: Sandbox) -> None:
+    for path in (*["/elsewhere"] * application.MAX_REQUESTS, KEYS):
+        engine.respond(WSGIRequest.from_values(path))
+    assert len(engine.requests) == application.MAX_REQUESTS
+    assert engine.requests[-1].operation == "list"

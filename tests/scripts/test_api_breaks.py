@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-CLIENT = "api_keys_client/_client.py"
+CLIENT = "api_keys_client/_sync/client.py"
 GENERATED = "_generated/api/api_keys_api.py"
 
 BREAKS = {
@@ -25,7 +25,11 @@ BREAKS = {
         "bound: int = 8",
         "bound: int = 4",
     ),
-    "ApiKeysClient.rotate(verify): Parameter is now required": (CLIENT, "verify: Use | None = None", "verify: Use"),
+    "ApiKeysClient.rotate(verify): Parameter is now required": (
+        CLIENT,
+        "verify: NewKeyCallback | None = None",
+        "verify: NewKeyCallback",
+    ),
     "RateLimitedError.retry_after: Public object was removed": (
         *("api_keys_client/errors.py", "self.retry_after =", "self.wait ="),
     ),
@@ -37,7 +41,7 @@ BREAKS = {
 
 OTHER_CHANGES = {
     "a new argument": (CLIENT, "bound: int = 8,", "bound: int = 8,\n        spread: bool = False,"),
-    "a module that nobody is promised": ("api_keys_client/rotation.py", "\ndef ", "\ndef other_"),
+    "a module that nobody is promised": ("api_keys_client/_core/markers.py", "\ndef ", "\ndef other_"),
     "a generated twin": (GENERATED, "get_with_http_info(\n", "get_with_http_info(url,\n"),
     "the generator's runtime": ("_generated/api_client.py", "def call_api(", "def call("),
 }

@@ -96,6 +96,7 @@ STEPS = [
     "-m ruff format --check",
     "-m mypy",
     "-m basedpyright",
+    "-c from importlinter.cli",
     "scripts/regenerate.py --check",
     "scripts/unasync.py --check",
     "scripts/api_breaks.py",
@@ -144,7 +145,7 @@ def test_the_quick_checks_are_the_first_and_some_tests(checkout: Checkout) -> No
     finished = checkout.run("scripts/test", "--quick")
     assert (finished.returncode, finished.stderr) == (0, "")
     *told, last = checkout.told()
-    assert kinds(told) == [*STEPS[:4], "scripts/unasync.py --check"]
+    assert kinds(told) == [*STEPS[:5], "scripts/unasync.py --check"]
     assert last.startswith(f"{PARALLEL} tests/unit tests/")
     assert all((PROJECT / name).exists() for name in last.split() if name.startswith("tests/"))
     assert list(checkout.temporary.iterdir()) == []

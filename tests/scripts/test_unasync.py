@@ -41,8 +41,8 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 def derived(project: Path) -> dict[str, str]:
-    names = ("_attempts.py", "_client.py", "_rotate.py")
-    return {name: (project / "api_keys_client" / name).read_text(encoding="utf-8") for name in names}
+    names = ("client.py", "executor.py", "rotation.py")
+    return {name: (project / "api_keys_client" / "_sync" / name).read_text(encoding="utf-8") for name in names}
 
 
 def test_the_sync_client_is_what_the_async_one_gives() -> None:
@@ -53,26 +53,26 @@ def test_the_sync_client_is_what_the_async_one_gives() -> None:
 
 def test_the_derived_files_say_so() -> None:
     for name, text in derived(PROJECT).items():
-        source = name.replace(".py", "_async.py")
+        source = f"_async/{name}"
         first = text.splitlines()[0]
         assert source in first
         assert SCRIPT in first
 
 
 def test_an_edited_derived_file_is_shown_and_left_alone(copy: Path) -> None:
-    edit(copy / "api_keys_client" / "_client.py", "class ApiKeysClient(", "class AnotherClient(")
+    edit(copy / "api_keys_client" / "_sync" / "client.py", "class ApiKeysClient:", "class AnotherClient:")
     before = derived(copy)
     checked = unasync(copy, "--check")
     assert checked.returncode == 1
-    assert "-class AnotherClient(" in checked.stdout
-    assert "+class ApiKeysClient(" in checked.stdout
+    assert "-class AnotherClient:" in checked.stdout
+    assert "+class ApiKeysClient:" in checked.stdout
     assert "run scripts/unasync.py" in checked.stderr
     assert derived(copy) == before
 
 
 def test_an_edited_source_is_shown_and_then_written(copy: Path) -> None:
     edit(
-        copy / "api_keys_client" / "_client_async.py",
+        copy / "api_keys_client" / "_async" / "client.py",
         "    async def __aenter__(self)",
         '    async def ping(self) -> None:\n        """async and await in words stay."""\n'
         "        # So does await in a comment.\n        await self.list()\n\n    async def __aenter__(self)",
@@ -82,7 +82,7 @@ def test_an_edited_source_is_shown_and_then_written(copy: Path) -> None:
     assert "+    def ping(self) -> None:" in checked.stdout
     written = unasync(copy)
     assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
-    client = derived(copy)["_client.py"]
+    client = derived(copy)["client.py"]
     assert '    def ping(self) -> None:\n        """async and await in words stay."""\n' in client
     assert "        # So does await in a comment.\n        self.list()\n\n    def __enter__(self)" in client
     assert unasync(copy, "--check").returncode == 0
@@ -90,7 +90,7 @@ def test_an_edited_source_is_shown_and_then_written(copy: Path) -> None:
 
 def test_a_missing_derived_file_is_written(copy: Path) -> None:
     before = derived(copy)
-    (copy / "api_keys_client" / "_attempts.py").unlink()
+    (copy / "api_keys_client" / "_sync" / "executor.py").unlink()
     assert unasync(copy, "--check").returncode == 1
     assert unasync(copy).returncode == 0
     assert derived(copy) == before

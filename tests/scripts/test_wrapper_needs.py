@@ -21,20 +21,23 @@ def needs() -> Iterator[ModuleType]:
 
 def test_what_the_wrapper_needs_is_what_its_code_uses(needs: ModuleType) -> None:
     needed = {subject for subjects in needs.NEEDS.values() for subject in subjects}
-    calls = (PROJECT / "api_keys_client" / "_calls.py").read_text(encoding="utf-8")
+    calls = (PROJECT / "api_keys_client" / "_core" / "operations.py").read_text(encoding="utf-8")
     operations = {subject for subject in needed if "__" in subject and "." not in subject}
     serializers = re.findall(r"api\._(\w+)_serialize", calls)
     assert sorted(re.sub("_+", "_", name) for name in operations) == sorted(serializers)
     assert {f"ApiKeyResponse.{name}" for name in CreatedKey.__annotations__} < needed
 
-    contract = ast.parse((PROJECT / "api_keys_client" / "_contract.py").read_text(encoding="utf-8"))
+    contract = ast.parse((PROJECT / "api_keys_client" / "_core" / "generated.py").read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(contract) if isinstance(node, ast.ImportFrom) and node.module == "_generated"]
     imported = {alias.name for node in imports for alias in node.names}
     models = {subject for subject in needed if "__" not in subject and "." not in subject}
     assert models == imported - {"APIKeysApi", "ApiClient", "Configuration"}
 
 
-@pytest.mark.parametrize("module", ["_attempts", "_calls", "_client", "_outcome", "_rotate", "rotation"])
+@pytest.mark.parametrize(
+    "module",
+    ["_async/executor", "_core/operations", "_async/client", "_core/policy", "_async/rotation", "_core/markers"],
+)
 def test_the_fields_that_a_module_uses_are_needed(needs: ModuleType, module: str) -> None:
     path = f"api_keys_client/{module}.py"
     code = ast.parse((PROJECT / path).read_text(encoding="utf-8"))
@@ -49,11 +52,14 @@ def test_the_code_that_needs_something_is_there(needs: ModuleType) -> None:
     for users in needs.NEEDS:
         name, path = users.split(" in ")
         source = (PROJECT / path).read_text(encoding="utf-8")
-        assert re.search(rf"^ *(class|def) {name.rpartition('.')[2]}\b", source, re.MULTILINE), users
+        assert re.search(rf"^ *(class|async def|def) {name.rpartition('.')[2]}\b", source, re.MULTILINE), users
 
 
 def test_a_change_touches_those_who_need_a_part_or_the_whole_of_it(needs: ModuleType) -> None:
-    client, create = "ApiKeysClient in api_keys_client/_client.py", "Calls.create in api_keys_client/_calls.py"
+    client, create = (
+        "AsyncApiKeysClient in api_keys_client/_async/client.py",
+        "Operations.create in api_keys_client/_core/operations.py",
+    )
     assert {client, create} <= {*needs.touched_by("ApiKeyResponse")}
     assert client in needs.touched_by("ApiKeyResponse.roles")
     assert client in needs.touched_by("ApiKeyResponse.roles.*")

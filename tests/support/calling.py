@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api_keys_client.sandbox import Sandbox, StoredKey
+from api_keys_client.sandbox import Sandbox
 
 KEYS = "/auth/api_keys/"
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -74,10 +74,6 @@ def caller_on(url: str, token: str) -> Iterator[Caller]:
         yield caller
     finally:
         caller.connection.close()
-
-
-def stored(sandbox: Sandbox) -> list[StoredKey]:
-    return sandbox.keys()
 
 
 def eventually(condition: Callable[[], object]) -> None:

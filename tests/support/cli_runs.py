@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -13,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from api_keys_client import ApiKeysClient, Role
 from api_keys_client.cli import main
@@ -40,6 +40,8 @@ UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 RECORD: Final = {"id", "description", "roles", "is_active", "created_at", "deactivated_at"}
 CONTROL: Final = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 SECONDS_MOST: Final = 30.0
+HOSTILE: Final = "x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline \x9b2J\u202eend"
+HARMLESS: Final = r"x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline \x9b2J\u202eend"
 # Each of these tells a program to write otherwise than it would.
 _TELLING = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI")
 
@@ -83,15 +85,38 @@ def piped(sandbox: Sandbox | None, *arguments: str | Path, given: str = "", **fu
         return ended(child, given)
 
 
-def within(sandbox: Sandbox | None, *arguments: str | Path, given: str = "", **further: str | None) -> Ran:
-    """The same in this process, which is quicker: for what does not depend on a process of its own."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "stdin", io.StringIO(given))
-        for name, value in environment(sandbox, **further).items():
-            patch.setenv(name, value)
-        code = main([*map(str, arguments)])
-    return Ran(code, out.getvalue(), err.getvalue())
+def within(
+    sandbox: Sandbox | None, *arguments: str | Path, given: str = "", charset: str = "utf-8", **further: str | None
+) -> Ran:
+    """The same in this process, with the streams of click's own runner: for what needs no process of its own."""
+    variables = {**dict.fromkeys(os.environ), **environment(sandbox, **further)}
+    with CliRunner(charset).isolation(given, variables) as (out, err, _):
+        try:
+            code = main([*map(str, arguments)])
+        except SystemExit as end:
+            # How click ends once it has completed a word.
+            code = int(end.code or 0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return Ran(code, out.getvalue().decode(charset), err.getvalue().decode(charset))
+
+
+def within_while(held: Held, happening: Callable[[], object], sandbox: Sandbox, *arguments: str | Path) -> Ran:
+    """The same, while something happens between the arrival of the requests that are held and their answers."""
+
+    def happen() -> None:
+        try:
+            held.wait()
+            happening()
+        finally:
+            held.let_go()
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    try:
+        return within(sandbox, *arguments)
+    finally:
+        thread.join()
 
 
 def begun(sandbox: Sandbox | None, *arguments: str | Path, **further: str | None) -> subprocess.Popen[str]:

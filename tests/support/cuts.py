@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from api_keys_client import ApiKeysClient, CreatedKey, NotStored
-from api_keys_client.faults import Dropped, Exchange
 from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Dropped, Exchange
 from tests.support.rotations import LIMIT_REACHED, Shelf
 
 DRIVERS = ("sync", "async")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from api_keys_client import ApiKeysClient
@@ -49,10 +49,10 @@ def temporary(client: ApiKeysClient) -> object:
 
 
 class Exit(NamedTuple):
-    """One way for a call to end: the call, and what the server says; None is silence."""
+    """A call, the answers that it is to end by, one at a time, and whether it fails; an answer of None is silence."""
 
     call: Callable[[ApiKeysClient], object]
-    said: bytes | None
+    said: Sequence[bytes | None]
     fails: bool | None = True
 
 
@@ -60,56 +60,62 @@ def faults(*entries: dict[str, object]) -> bytes:
     return reply("422 Unprocessable Entity", {"detail": list(entries)})
 
 
+REFUSED = [reply(status, {"detail": ECHO}) for status in REFUSALS]
+WORDS = [
+    faults({"loc": ["header", "@token@", MINTED], "msg": ECHO, "input": ECHO, "ctx": {"error": ECHO}}),
+    faults({"loc": ECHO, "msg": [ECHO]}, {"msg": {"x": ECHO}, ECHO: ECHO}),
+    reply("400 Bad Request", b'{"detail": "\\u0074' + b"@token@" + b'"}'),
+    *(
+        reply("400 Bad Request", {"detail": detail})
+        for detail in (
+            f"{'x' * 985}@token@",
+            f"{'x' * 950} {MINTED}",
+            f"bad key '{MINTED[:91]}'",
+            {"token": ECHO},
+        )
+    ),
+    reply("502 Bad Gateway", ECHO.encode()),
+    reply(f"401 {ECHO}", {}),
+    reply(f"799 {ECHO}", {"detail": ECHO}),
+    reply("429 Too Many Requests", {}, f"Retry-After: {ECHO}"),
+    reply("308 Permanent Redirect", b"", "Location: http://localhost/@token@"),
+]
+NO_RECORDS = [
+    reply("200 OK", body)
+    for body in (
+        ECHO.encode(),
+        ECHO,
+        {**CREATED, "id": [ECHO]},
+        {**RECORD, "id": ECHO},
+        {**RECORD, "id": "@token@", "key": [ECHO, {ECHO: ECHO}]},
+        {"key": MINTED},
+        {**CREATED, "created_at": ECHO},
+        json.dumps(CREATED).encode()[:-9],
+    )
+]
+BROKEN = [
+    f"{ECHO}\r\n\r\n".encode(),
+    reply("401 Unauthorized", {"detail": ECHO}, ECHO, "X-Y: z"),
+    reply("200 OK", CREATED, "X-Y: " + ECHO * 1000),
+    reply("200 OK", ECHO.encode(), "Transfer-Encoding: chunked"),
+    reply("200 OK", CREATED, "Content-Length: 9999"),
+    reply("200 OK", ECHO.encode(), "Content-Encoding: gzip"),
+]
+
 EXITS = {
-    "a record": Exit(get, reply("200 OK", RECORD), fails=False),
-    "a record with a secret": Exit(get, reply("200 OK", CREATED), fails=False),
-    "a list with secrets": Exit(list_all, reply("200 OK", [CREATED, CREATED]), fails=False),
-    "a created key": Exit(create, reply("200 OK", CREATED), fails=False),
-    "a deactivated record with a secret": Exit(
-        deactivate, reply("200 OK", {**CREATED, "is_active": False}), fails=False
-    ),
-    "a record that is still active": Exit(deactivate, reply("200 OK", CREATED)),
-    "outcomes of many": Exit(deactivate_many, reply("403 Forbidden", {"detail": ECHO}), fails=False),
-    "a temporary key that stays": Exit(temporary, reply("200 OK", CREATED)),
-    **{f"get answered {status}": Exit(get, reply(status, {"detail": ECHO})) for status in REFUSALS},
-    **{f"create answered {status}": Exit(create, reply(status, {"detail": ECHO})) for status in REFUSALS},
-    "deactivate answered 401": Exit(deactivate, reply("401 Unauthorized", {"detail": ECHO})),
-    "temporary_key answered 401": Exit(temporary, reply("401 Unauthorized", {"detail": ECHO})),
-    "a list of faults": Exit(
-        get, faults({"loc": ["header", "@token@", MINTED], "msg": ECHO, "input": ECHO, "ctx": {"error": ECHO}})
-    ),
-    "faults of other shapes": Exit(create, faults({"loc": ECHO, "msg": [ECHO]}, {"msg": {"x": ECHO}, ECHO: ECHO})),
-    "an escaped echo": Exit(get, reply("400 Bad Request", b'{"detail": "\\u0074' + b"@token@" + b'"}')),
-    "an echo that is cut": Exit(get, reply("400 Bad Request", {"detail": f"{'x' * 985}@token@"})),
-    "a secret that is cut": Exit(get, reply("400 Bad Request", {"detail": f"{'x' * 950} {MINTED}"})),
-    "half a secret": Exit(get, reply("400 Bad Request", {"detail": f"bad key '{MINTED[:91]}'"})),
-    "a page instead of a detail": Exit(get, reply("502 Bad Gateway", ECHO.encode())),
-    "another detail": Exit(get, reply("400 Bad Request", {"detail": {"token": ECHO}})),
-    "an echo in the reason": Exit(get, reply(f"401 {ECHO}", {})),
-    "an echo in Retry-After": Exit(get, reply("429 Too Many Requests", {}, f"Retry-After: {ECHO}")),
-    "an echo in Location": Exit(get, reply("308 Permanent Redirect", b"", "Location: http://localhost/@token@")),
-    "an unknown status": Exit(get, reply(f"799 {ECHO}", {"detail": ECHO})),
-    **{
-        f"{call.__name__} answered with {name}": Exit(call, reply("200 OK", body))
-        for call in (get, list_all, create, deactivate)
-        for name, body in {
-            "text": ECHO.encode(),
-            "a string": ECHO,
-            "an id that is a secret": {**CREATED, "id": [ECHO]},
-            "a key that is none": {**RECORD, "id": "@token@", "key": [ECHO, {ECHO: ECHO}]},
-            "a date": {**CREATED, "created_at": ECHO},
-            "half a record": json.dumps(CREATED).encode()[:-9],
-        }.items()
-    },
-    "a created key without an id": Exit(create, reply("200 OK", {"key": MINTED})),
-    "the record of a secret": Exit(get, reply("200 OK", {**RECORD, "id": ECHO})),
-    "an answer that is not HTTP": Exit(get, f"{ECHO}\r\n\r\n".encode()),
-    "a header that is none": Exit(get, reply("401 Unauthorized", {"detail": ECHO}, ECHO, "X-Y: z")),
-    "a header line too long": Exit(get, reply("200 OK", RECORD, "X-Y: " + ECHO * 1000)),
-    "a chunk that is none": Exit(get, reply("200 OK", ECHO.encode(), "Transfer-Encoding: chunked")),
-    "a length that is none": Exit(get, reply("200 OK", RECORD, f"Content-Length: {ECHO}"), fails=None),
-    "a body cut off": Exit(create, reply("200 OK", CREATED, "Content-Length: 9999")),
-    "a compressed answer": Exit(create, reply("200 OK", ECHO.encode(), "Content-Encoding: gzip")),
-    "a connection closed": Exit(get, b""),
-    "silence": Exit(get, None),
+    "a record": Exit(get, [reply("200 OK", RECORD), reply("200 OK", CREATED)], fails=False),
+    "a list": Exit(list_all, [reply("200 OK", [CREATED, CREATED])], fails=False),
+    "a created key": Exit(create, [reply("200 OK", CREATED)], fails=False),
+    "a deactivated record": Exit(deactivate, [reply("200 OK", {**CREATED, "is_active": False})], fails=False),
+    "a record that is still active": Exit(deactivate, [reply("200 OK", CREATED)]),
+    "outcomes of many": Exit(deactivate_many, REFUSED[3:4], fails=False),
+    "a temporary key that stays": Exit(temporary, [reply("200 OK", CREATED), *REFUSED[2:3]]),
+    "get refused": Exit(get, REFUSED),
+    "create refused": Exit(create, REFUSED),
+    "words": Exit(get, WORDS),
+    **{f"{call.__name__} of no record": Exit(call, NO_RECORDS) for call in (get, list_all, create, deactivate)},
+    "a broken answer": Exit(create, BROKEN),
+    "a length that is none": Exit(get, [reply("200 OK", RECORD, f"Content-Length: {ECHO}")], fails=None),
+    "a connection closed": Exit(get, [b""]),
+    "silence": Exit(get, [None]),
 }

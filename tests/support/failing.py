@@ -10,7 +10,15 @@ from typing import Any, Final
 
 import pytest
 
-from api_keys_client import ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
+from api_keys_client import (
+    ApiConnectionError,
+    ApiKeysClient,
+    ApiKeysError,
+    ApiTimeoutError,
+    Outcome,
+    OutcomeUnknownError,
+)
+from api_keys_client.errors import FailureKind
 from tests.support.wire import KEY_ID, MIB
 
 OPERATIONS: Final[dict[str, Callable[[ApiKeysClient], object]]] = {
@@ -20,6 +28,7 @@ OPERATIONS: Final[dict[str, Callable[[ApiKeysClient], object]]] = {
     "deactivate": lambda client: client.deactivate(KEY_ID),
 }
 each_operation = pytest.mark.parametrize("operation", OPERATIONS)
+create_and_another = pytest.mark.parametrize("operation", ["create", "deactivate"])
 
 
 def failure(client: ApiKeysClient, operation: str) -> ApiKeysError:
@@ -34,24 +43,30 @@ def changed(operation: str, outcome: Outcome) -> Outcome | None:
     return outcome if operation in ("create", "deactivate") else None
 
 
-def check_lost(error: ApiKeysError, operation: str, kind: type[ApiKeysError], *, attempts: int) -> None:
+def check_lost(error: ApiKeysError, operation: str, kind: FailureKind, *, attempts: int) -> None:
     """That the error is right for a request that went out and got no whole answer: a create is sent once."""
+    assert error.outcome is changed(operation, Outcome.UNKNOWN)
     if operation == "create":
         assert isinstance(error, OutcomeUnknownError)
         assert error.attempts == 1
         assert not error.retryable
     else:
-        assert type(error) is kind
-        assert error.attempts == attempts
+        _check_kind(error, kind, attempts)
         assert error.retryable
-    assert error.outcome is changed(operation, Outcome.UNKNOWN)
 
 
-def check_not_sent(error: ApiKeysError, operation: str, kind: type[ApiKeysError], *, attempts: int) -> None:
+def check_not_sent(error: ApiKeysError, operation: str, kind: FailureKind, *, attempts: int) -> None:
     """That the error is right for a request of which no byte left."""
-    assert type(error) is kind
-    assert error.attempts == attempts
     assert error.outcome is changed(operation, Outcome.NOT_SENT)
+    _check_kind(error, kind, attempts)
+    assert error.retryable is (kind not in ("tls_untrusted", "tls_refused"))
+
+
+def _check_kind(error: ApiKeysError, kind: FailureKind, attempts: int) -> None:
+    assert type(error) is (ApiTimeoutError if kind == "timeout" else ApiConnectionError)
+    assert isinstance(error, ApiConnectionError)
+    assert error.kind == kind
+    assert error.attempts == attempts
 
 
 @contextmanager
@@ -66,14 +81,22 @@ def memory_bound(most: int) -> Iterator[None]:
     assert peak < most, f"{peak / MIB:.0f} MiB"
 
 
-def unresolved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has names under .invalid fail without a look-up: a resolver can take many seconds to say it."""
+def look_up_with(monkeypatch: pytest.MonkeyPatch, decide: Callable[[str], Any]) -> None:
+    """Has names looked up by this function, and by the system where it gives None."""
     true = socket.getaddrinfo
 
     def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        if name and name.endswith(".invalid"):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return true(host, *arguments, **options)
+        found = decide(host.decode() if isinstance(host, bytes) else host or "")
+        return true(host, *arguments, **options) if found is None else found
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def unresolved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has names under .invalid fail without a look-up: a resolver can take many seconds to say it."""
+
+    def decide(name: str) -> None:
+        if name.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    look_up_with(monkeypatch, decide)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import rich.pretty
 import rich.traceback
@@ -28,10 +29,14 @@ from tests.support.wire import Act, Peer, Request
 TOKEN = "t0ken-of-the-administrator"
 KEY_ID = "8f2b6a1c-0d3e-4f56-8a79-b1c2d3e4f506"
 MINTED = base64.b64encode(f"{KEY_ID}:{'m1nted-secret_' * 3}x".encode()).decode()
-PASSWORD = "pr0xy-passw0rd"
+PASSWORD = "pr0xy-p@ss:w%rd/ü"
+QUOTED = quote(PASSWORD, safe="")
 CREDENTIALS = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 # Pieces, so that what shows a part only is found too.
-PIECES = (TOKEN[:10], TOKEN[-10:], MINTED[:24], MINTED[52:76], MINTED[-24:], PASSWORD[:10], CREDENTIALS[-16:])
+PIECES = (
+    *(TOKEN[:10], TOKEN[-10:], MINTED[:24], MINTED[52:76], MINTED[-24:]),
+    *(PASSWORD[:7], QUOTED[9:], CREDENTIALS[-16:]),
+)
 OURS = str(Path(api_keys_client.__file__).parent)
 
 
@@ -66,7 +71,7 @@ ECHO = f"@token@, Bearer @token@ and {MINTED}; key={MINTED}"
 
 
 def proxied(url: str) -> str:
-    return url.replace("//", f"//user:{PASSWORD}@")
+    return url.replace("//", f"//user:{QUOTED}@")
 
 
 ROUTES: dict[str, Callable[[str], dict[str, Any]]] = {

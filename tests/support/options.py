@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysClient, ConfigurationError, Outcome
-from api_keys_client.settings import ClientOptions, Settings, resolve_settings
+from api_keys_client._core.options import ClientOptions, Settings, resolve_settings
+from api_keys_client._transport.system import environment
 
 SECRET = "s3cret-t0ken"
 
@@ -29,4 +30,4 @@ def refusal(*arguments: Any, **options: Any) -> ConfigurationError:
 
 
 def checked(base_url: str = "https://example.com", token: Any = SECRET, **options: Any) -> Settings:
-    return resolve_settings(ClientOptions(base_url, token, **options))
+    return resolve_settings(ClientOptions(base_url, token, **options), environment())

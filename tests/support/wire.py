@@ -297,3 +297,13 @@ def dripped(before: bytes, data: bytes, *, then: Callable[[Peer], object] = Peer
         then(peer)
 
     return act
+
+
+def endless(start: bytes) -> Act:
+    """The beginning of an answer, and chunks without end behind it."""
+
+    def act(peer: Peer, _: Request) -> None:
+        peer.send(start)
+        peer.pour(CHUNK, most=500 * MIB)
+
+    return act

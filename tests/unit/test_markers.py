@@ -8,18 +8,18 @@ import pytest
 from hypothesis import assume, example, given, strategies
 
 from api_keys_client import ApiKeyResponse, InvalidRequestError
-from api_keys_client.rotation import (
+from api_keys_client._core.markers import (
     CleanupReport,
     Creation,
-    Mark,
+    Marker,
     has_nonce,
     leftovers_of,
-    mark_of,
     own_description,
-    refuse_mark,
-    replacement_mark,
-    temporary_mark,
-    unmarked,
+    parse_marker,
+    refuse_marker,
+    replacement_marker,
+    strip_marker,
+    temporary_marker,
 )
 from tests.support.rotations import properties
 
@@ -56,24 +56,24 @@ descriptions = (
 @properties
 @given(descriptions, nonces, nonces)
 def test_a_temporary_mark_is_written_and_read_back(description: str | None, nonce: str, other: str) -> None:
-    marked = temporary_mark(description, nonce)
+    marked = temporary_marker(description, nonce)
     assert marked.endswith(f"(temporary #{nonce})")
-    assert mark_of(marked) == Mark(nonce, None)
+    assert parse_marker(marked) == Marker(nonce, None)
     assert has_nonce(marked, nonce)
     assert has_nonce(marked, other) is (nonce == other)
     assert not has_nonce(f"{marked}.", nonce)
     # Of nothing and of nothing at all the marks look the same.
-    assert unmarked(marked) == (description or None)
+    assert strip_marker(marked) == (description or None)
 
 
 @properties
 @given(descriptions, ids, nonces)
 def test_a_replacement_mark_is_written_and_read_back(description: str | None, replaced: str, nonce: str) -> None:
-    marked = replacement_mark(description, replaced, nonce)
+    marked = replacement_marker(description, replaced, nonce)
     assert marked.endswith(f"(replaces {replaced} #{nonce})")
-    assert mark_of(marked) == Mark(nonce, replaced)
-    assert unmarked(marked) == (unmarked(description) or None)
-    assert replacement_mark(description, replaced.upper(), nonce) == marked
+    assert parse_marker(marked) == Marker(nonce, replaced)
+    assert strip_marker(marked) == (strip_marker(description) or None)
+    assert replacement_marker(description, replaced.upper(), nonce) == marked
 
 
 @properties
@@ -81,8 +81,8 @@ def test_a_replacement_mark_is_written_and_read_back(description: str | None, re
 def test_marks_do_not_stack(description: str | None, rotations: list[tuple[str, str]]) -> None:
     marked = description
     for replaced, nonce in rotations:
-        marked = replacement_mark(marked, replaced, nonce)
-    assert marked == replacement_mark(description, *rotations[-1])
+        marked = replacement_marker(marked, replaced, nonce)
+    assert marked == replacement_marker(description, *rotations[-1])
 
 
 @properties
@@ -90,20 +90,20 @@ def test_marks_do_not_stack(description: str | None, rotations: list[tuple[str, 
 @example("x" * 100_000 + " (temporary #")
 @example(" (" * 50_000)
 def test_what_bears_no_mark_is_left_alone(description: str | None) -> None:
-    assume(mark_of(description) is None)
-    assert unmarked(description) == description
+    assume(parse_marker(description) is None)
+    assert strip_marker(description) == description
 
 
 @pytest.mark.parametrize("description", LOOK_ALIKES)
 def test_what_only_looks_like_a_mark_is_none(description: str) -> None:
-    assert mark_of(description) is None
-    assert unmarked(description) == description
+    assert parse_marker(description) is None
+    assert strip_marker(description) == description
 
 
 @pytest.mark.parametrize("description", MARKS)
 def test_what_a_user_writes_like_a_mark_is_one(description: str) -> None:
-    assert mark_of(description)
-    assert unmarked(description) in ("a", None)
+    assert parse_marker(description)
+    assert strip_marker(description) in ("a", None)
 
 
 def record(key_id: str, description: str | None = None) -> ApiKeyResponse:
@@ -111,7 +111,7 @@ def record(key_id: str, description: str | None = None) -> ApiKeyResponse:
 
 
 def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
-    return record(key_id, replacement_mark("ci", replaced, NONCE))
+    return record(key_id, replacement_marker("ci", replaced, NONCE))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         (record(FIRST), [record(SECOND), record(THIRD, "ci")], []),
         (record(FIRST), [replacing(SECOND, FIRST)], [SECOND]),
         (record(FIRST), [replacing(SECOND, THIRD), record(THIRD)], []),
-        (record(FIRST), [record(SECOND, temporary_mark("ci", NONCE))], []),
+        (record(FIRST), [record(SECOND, temporary_marker("ci", NONCE))], []),
         # What it replaced itself, and what else was to replace that.
         (replacing(SECOND, FIRST), [record(FIRST, "ci")], [FIRST]),
         (replacing(SECOND, FIRST), [replacing(THIRD, FIRST)], [THIRD]),
@@ -129,7 +129,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         # What the one before replaced, that was the last rotation's to name.
         (replacing(THIRD, SECOND), [record(FIRST)], []),
         # Only the old one's own mark, not one that it bore once.
-        (record(SECOND, temporary_mark(replacement_mark("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
+        (record(SECOND, temporary_marker(replacement_marker("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
         (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
         (replacing(SECOND, FIRST), [record(FIRST.upper(), "ci")], [FIRST.upper()]),
     ],
@@ -151,9 +151,9 @@ def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiK
     """Anyone can write a description that names another's key."""
     forged = replacing(SECOND, FIRST)
     successor = unlike.model_copy(
-        update={"id": THIRD, "description": replacement_mark(unlike.description, FIRST, NONCE)}
+        update={"id": THIRD, "description": replacement_marker(unlike.description, FIRST, NONCE)}
     )
-    own = record(IDS[3], replacement_mark("other words", SECOND, NONCE))
+    own = record(IDS[3], replacement_marker("other words", SECOND, NONCE))
     found = leftovers_of(forged, [unlike, successor, own])
     assert [left.id for left in found.doubtful] == [FIRST, THIRD]
     assert [left.id for left in found.certain] == [own.id]
@@ -185,7 +185,7 @@ def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_on
     creation = Creation(NONCE, 1, old_id=FIRST)
     assert creation.is_of(replacing(SECOND, FIRST))
     assert not creation.is_of(replacing(FIRST.upper(), FIRST))
-    assert not creation.is_of(record(SECOND, replacement_mark("ci", FIRST, "ba9876543210")))
+    assert not creation.is_of(record(SECOND, replacement_marker("ci", FIRST, "ba9876543210")))
     assert not creation.is_of(record(SECOND, "ci"))
     assert not creation.is_of(record(SECOND))
     assert Creation(NONCE, 1).is_of(replacing(FIRST, SECOND))
@@ -193,18 +193,18 @@ def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_on
 
 @pytest.mark.parametrize("description", MARKS)
 def test_a_description_of_the_callers_own_cannot_end_in_a_mark(description: str) -> None:
-    for refuse in (own_description, refuse_mark):
-        with pytest.raises(InvalidRequestError, match="leave the mark out"):
+    for refuse in (own_description, refuse_marker):
+        with pytest.raises(InvalidRequestError, match="leave the marker out"):
             refuse(description)
 
 
 @pytest.mark.parametrize("description", [None, "", "ci", "ci (old)", *LOOK_ALIKES])
 def test_any_other_description_is_the_callers_own(description: str | None) -> None:
-    refuse_mark(description)
+    refuse_marker(description)
     assert own_description(description) == description
 
 
 def test_what_is_no_description_is_refused_as_such() -> None:
-    refuse_mark(7)
+    refuse_marker(7)
     with pytest.raises(InvalidRequestError, match="not int"):
         own_description(7)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from api_keys_client import UNSET, InvalidRequestError
-from api_keys_client._calls import Answer, Call, Calls, CreatedKey, Undecodable, configuration
-from api_keys_client.settings import ClientOptions, resolve_settings
+from api_keys_client._core.messages import DecodeFailure, RawResponse, Request
+from api_keys_client._core.operations import CreatedKey, Operations, configuration
+from api_keys_client._core.options import ClientOptions, resolve_settings
 
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
 OTHER_ID = "00000000-0000-0000-0000-000000000000"
@@ -20,14 +21,14 @@ KEYS = "/auth/api_keys/"
 RECORD = {"id": KEY_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": []}
 
 
-def sent(call: Call[Any]) -> tuple[str, str, bytes | None]:
+def sent(call: Request[Any]) -> tuple[str, str, bytes | None]:
     return call.operation.method, call.target, call.body
 
 
 @pytest.mark.parametrize("base_url", ["http://localhost:8000", "https://example.com/team/engine/"])
 def test_each_operation_has_its_method_and_place(base_url: str) -> None:
     settings = resolve_settings(ClientOptions(base_url, "token"))
-    calls = Calls(settings)
+    calls = Operations(settings)
     keys = settings.base_url.prefix + KEYS
     assert sent(calls.create("ci", ["TASK-ADMIN"])) == ("POST", keys, b'{"description":"ci","roles":["TASK-ADMIN"]}')
     assert sent(calls.list()) == ("GET", keys, None)
@@ -37,8 +38,8 @@ def test_each_operation_has_its_method_and_place(base_url: str) -> None:
 
 
 def test_logs_name_an_operation_without_an_id_or_a_prefix() -> None:
-    calls = Calls(resolve_settings(ClientOptions("https://example.com/engine", "token")))
-    made: list[Call[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
+    calls = Operations(resolve_settings(ClientOptions("https://example.com/engine", "token")))
+    made: list[Request[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
     assert [(call.operation.name, call.operation.path) for call in made] == [
         ("create", KEYS),
         ("list", KEYS),
@@ -46,13 +47,13 @@ def test_logs_name_an_operation_without_an_id_or_a_prefix() -> None:
         ("deactivate", f"{KEYS}deactivate/{{api_key_id}}"),
     ]
     assert [call.operation.changes for call in made] == [True, False, False, True]
-    assert [call.operation.replayable for call in made] == [False, True, True, True]
+    assert [call.operation.idempotent for call in made] == [False, True, True, True]
     assert [call.key_id for call in made] == [None, None, KEY_ID, KEY_ID]
 
 
 def test_the_callers_headers_go_with_each_operation() -> None:
-    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token", headers={"X-Team": "platform"})))
-    made: list[Call[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
+    calls = Operations(resolve_settings(ClientOptions("http://localhost", "token", headers={"X-Team": "platform"})))
+    made: list[Request[Any]] = [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
     for call in made:
         headers = call.operation.headers
         assert (headers["Accept"], headers["X-Team"]) == ("application/json", "platform")
@@ -71,12 +72,12 @@ def test_the_callers_headers_go_with_each_operation() -> None:
     ],
 )
 def test_only_what_was_given_is_in_the_body(description: str | None, roles: list[str] | None, body: object) -> None:
-    created = Calls(resolve_settings(ClientOptions("http://localhost", "token"))).create(description, roles)
+    created = Operations(resolve_settings(ClientOptions("http://localhost", "token"))).create(description, roles)
     assert json.loads(created.body or b"") == body
 
 
 def test_an_id_is_sent_as_the_server_writes_it() -> None:
-    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token")))
+    calls = Operations(resolve_settings(ClientOptions("http://localhost", "token")))
     for given in (KEY_ID.upper(), uuid.UUID(KEY_ID)):
         assert calls.get(given).key_id == calls.deactivate(given).key_id == KEY_ID
     with pytest.raises(InvalidRequestError):
@@ -107,26 +108,26 @@ def test_a_created_key_needs_its_secret() -> None:
 
 
 def test_each_operation_reads_its_own_answer() -> None:
-    calls = Calls(resolve_settings(ClientOptions("http://localhost", "token")))
+    calls = Operations(resolve_settings(ClientOptions("http://localhost", "token")))
 
-    def read(call: Call[Any], body: object) -> Any:
-        return call.operation.decode(Answer(200, json.dumps(body).encode()), call.key_id)
+    def read(call: Request[Any], body: object) -> Any:
+        return call.operation.decode(RawResponse(200, json.dumps(body).encode()), call.key_id)
 
     assert read(calls.create(UNSET, UNSET), {**RECORD, "key": "s3cret"}).key.get_secret_value() == "s3cret"
     assert read(calls.create(UNSET, UNSET), {**RECORD, "key": "s"}).key
     assert [record.id for record in read(calls.list(), [RECORD])] == [KEY_ID]
     for call in (calls.get(KEY_ID), calls.deactivate(KEY_ID)):
         assert read(call, RECORD).id == KEY_ID
-        assert isinstance(read(call, {**RECORD, "id": OTHER_ID}), Undecodable)
-    assert calls.deactivate(KEY_ID).operation.decode(Answer(204), KEY_ID) is None
+        assert isinstance(read(call, {**RECORD, "id": OTHER_ID}), DecodeFailure)
+    assert calls.deactivate(KEY_ID).operation.decode(RawResponse(204), KEY_ID) is None
 
 
 @pytest.mark.parametrize("lost", ["is_active", "id"])
 def test_no_line_of_ours_shows_the_secret_of_an_answer_that_does_not_decode(lost: str) -> None:
     body = {**RECORD, "key": "s3cret"}
     del body[lost]
-    answer = Answer(200, json.dumps(body).encode())
-    call = Calls(resolve_settings(ClientOptions("http://localhost", "token"))).create(UNSET, UNSET)
+    answer = RawResponse(200, json.dumps(body).encode())
+    call = Operations(resolve_settings(ClientOptions("http://localhost", "token"))).create(UNSET, UNSET)
     shown: list[str] = []
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

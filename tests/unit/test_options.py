@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysClient, ApiKeysError, ConfigurationError
-from api_keys_client.settings import ClientOptions, Proxy, SecretHeaders, Settings, resolve_settings
+from api_keys_client._core.options import ClientOptions, Proxy, SecretHeaders, Settings, resolve_settings
 from tests.support.options import SECRET, checked, refusal
 
 
@@ -201,11 +201,11 @@ def test_a_view_keeps_what_it_is_not_told() -> None:
         ssl_context=ssl.create_default_context(),
         proxy="http://proxy",
     )
-    same = resolve_settings(ClientOptions(), base)
+    same = resolve_settings(ClientOptions(), base=base)
     assert vars(same) == vars(base)
     other = resolve_settings(
         ClientOptions(token="other", timeout=(5, 6), deadline=7, max_attempts=8, headers={"x-team": "c"}),
-        base,
+        base=base,
     )
     assert other.token.header() == "Bearer other"
     assert times(other) == (5, 6, 7, 8)

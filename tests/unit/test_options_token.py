@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from api_keys_client import ApiKeysClient, ConfigurationError
-from api_keys_client.settings import ClientOptions, resolve_settings
+from api_keys_client._core.options import ClientOptions, resolve_settings
 from tests.support.options import SECRET, checked, refusal
 
 

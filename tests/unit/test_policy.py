@@ -20,8 +20,8 @@ from api_keys_client import (
     ServerError,
     UnexpectedResponseError,
 )
-from api_keys_client._calls import Answer, Call, Lost
-from api_keys_client._outcome import Again, Done, readback_failed, still_active
+from api_keys_client._core.messages import RawResponse, Request, TransportFailure
+from api_keys_client._core.policy import Retry, Success, readback_failed, still_active
 from tests.support.judging import (
     ALL,
     BROKEN,
@@ -37,19 +37,19 @@ from tests.support.judging import (
     answer,
     each_call,
     each_replayed,
+    evaluated,
     failed,
-    judged,
 )
 
 
 @each_call
 @pytest.mark.parametrize("came", [NOT_SENT, NOT_SENT_LATE])
-def test_not_sent_is_replayed(call: Call[Any], came: Lost) -> None:
-    assert isinstance(judged(call, came), Again)
+def test_not_sent_is_replayed(call: Request[Any], came: TransportFailure) -> None:
+    assert isinstance(evaluated(call, came), Retry)
 
 
 @each_call
-def test_not_sent_to_the_end_is_a_connection_error(call: Call[Any]) -> None:
+def test_not_sent_to_the_end_is_a_connection_error(call: Request[Any]) -> None:
     error = failed(call, NOT_SENT, attempt=3)
     assert type(error) is ApiConnectionError
     assert error.outcome == (Outcome.NOT_SENT if call.operation.changes else None)
@@ -60,7 +60,7 @@ def test_not_sent_to_the_end_is_a_connection_error(call: Call[Any]) -> None:
 
 @pytest.mark.parametrize("came", [CERTIFICATE, CERTIFICATE._replace(kind="tls_refused")])
 @each_call
-def test_a_certificate_that_does_not_verify_stops(call: Call[Any], came: Lost) -> None:
+def test_a_certificate_that_does_not_verify_stops(call: Request[Any], came: TransportFailure) -> None:
     error = failed(call, came)
     assert type(error) is ApiConnectionError
     assert error.kind == came.kind
@@ -70,7 +70,7 @@ def test_a_certificate_that_does_not_verify_stops(call: Call[Any], came: Lost) -
 
 
 @each_call
-def test_a_closed_client_stops(call: Call[Any]) -> None:
+def test_a_closed_client_stops(call: Request[Any]) -> None:
     error = failed(call, CLOSED)
     assert type(error) is ApiConnectionError
     assert not error.retryable
@@ -80,12 +80,12 @@ def test_a_closed_client_stops(call: Call[Any]) -> None:
 
 @each_replayed
 @pytest.mark.parametrize("came", [BROKEN, BROKEN_LATE])
-def test_no_whole_answer_is_replayed(call: Call[Any], came: Lost) -> None:
-    assert isinstance(judged(call, came), Again)
+def test_no_whole_answer_is_replayed(call: Request[Any], came: TransportFailure) -> None:
+    assert isinstance(evaluated(call, came), Retry)
 
 
 @each_replayed
-def test_no_whole_answer_to_the_end(call: Call[Any]) -> None:
+def test_no_whole_answer_to_the_end(call: Request[Any]) -> None:
     assert type(failed(call, BROKEN, attempt=3)) is ApiConnectionError
     error = failed(call, BROKEN_LATE, attempt=3)
     assert type(error) is ApiTimeoutError
@@ -93,7 +93,7 @@ def test_no_whole_answer_to_the_end(call: Call[Any]) -> None:
 
 
 @pytest.mark.parametrize("came", [BROKEN, BROKEN_LATE])
-def test_no_whole_answer_to_a_create_is_unknown(came: Lost) -> None:
+def test_no_whole_answer_to_a_create_is_unknown(came: TransportFailure) -> None:
     error = failed(CREATE, came)
     assert isinstance(error, OutcomeUnknownError)
     assert error.outcome is Outcome.UNKNOWN
@@ -104,8 +104,8 @@ def test_no_whole_answer_to_a_create_is_unknown(came: Lost) -> None:
 
 @each_replayed
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_failing_server_is_replayed(call: Call[Any], status: int) -> None:
-    assert isinstance(judged(call, answer(status)), Again)
+def test_a_failing_server_is_replayed(call: Request[Any], status: int) -> None:
+    assert isinstance(evaluated(call, answer(status)), Retry)
     error = failed(call, answer(status), attempt=3)
     assert isinstance(error, ServerError)
     assert error.status == status
@@ -122,13 +122,13 @@ def test_a_failing_server_makes_a_create_unknown(status: int) -> None:
 
 @each_replayed
 @pytest.mark.parametrize("status", [501, 505, 599])
-def test_other_server_errors_stop(call: Call[Any], status: int) -> None:
+def test_other_server_errors_stop(call: Request[Any], status: int) -> None:
     assert isinstance(failed(call, answer(status)), ServerError)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304])
 @each_call
-def test_a_redirection_may_be_the_answer_to_what_was_done(call: Call[Any], status: int) -> None:
+def test_a_redirection_may_be_the_answer_to_what_was_done(call: Request[Any], status: int) -> None:
     error = failed(call, answer(status, {"detail": "see the key"}))
     assert isinstance(error, OutcomeUnknownError if call.operation.name == "create" else UnexpectedResponseError)
     assert error.outcome == (Outcome.UNKNOWN if call.operation.changes else None)
@@ -150,7 +150,7 @@ def test_a_redirection_may_be_the_answer_to_what_was_done(call: Call[Any], statu
     ],
 )
 @each_call
-def test_other_refusals_stop(call: Call[Any], status: int, kind: type[ApiKeysError]) -> None:
+def test_other_refusals_stop(call: Request[Any], status: int, kind: type[ApiKeysError]) -> None:
     error = failed(call, answer(status, {"detail": "no"}))
     assert type(error) is kind
     assert error.status == status
@@ -231,40 +231,40 @@ def test_a_created_key_needs_an_id_that_it_can_be_found_by() -> None:
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_2xx_that_decodes_is_the_value(status: int) -> None:
-    verdict = judged(READS["get"], answer(status, RECORD))
-    assert isinstance(verdict, Done)
+    verdict = evaluated(READS["get"], answer(status, RECORD))
+    assert isinstance(verdict, Success)
     assert verdict.value.id == KEY_ID
-    created = judged(CREATE, answer(status, {**RECORD, "key": "s3cret"}))
+    created = evaluated(CREATE, answer(status, {**RECORD, "key": "s3cret"}))
     assert created.value.key.get_secret_value() == "s3cret"
-    listed = judged(READS["list"], answer(status, [RECORD, {**RECORD, "new": {"field": 1}, "roles": ["NEW-ROLE"]}]))
+    listed = evaluated(READS["list"], answer(status, [RECORD, {**RECORD, "new": {"field": 1}, "roles": ["NEW-ROLE"]}]))
     assert [record.roles for record in listed.value] == [[], ["NEW-ROLE"]]
 
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_empty_deactivation_has_no_record(status: int) -> None:
-    verdict = judged(ALL["deactivate"], Answer(status))
-    assert isinstance(verdict, Done)
+    verdict = evaluated(ALL["deactivate"], RawResponse(status))
+    assert isinstance(verdict, Success)
     assert verdict.value is None
 
 
 def test_a_deactivation_may_answer_with_its_record_and_no_other() -> None:
     gone = {**RECORD, "is_active": False}
-    assert judged(ALL["deactivate"], answer(200, gone)).value.id == KEY_ID
+    assert evaluated(ALL["deactivate"], answer(200, gone)).value.id == KEY_ID
     other = {**gone, "id": "00000000-0000-4000-8000-000000000000"}
     assert failed(ALL["deactivate"], answer(200, other)).outcome is Outcome.UNKNOWN
 
 
 @each_call
-def test_an_answer_that_cannot_be_taken_is_not_read(call: Call[Any]) -> None:
+def test_an_answer_that_cannot_be_taken_is_not_read(call: Request[Any]) -> None:
     came = answer(200, {**RECORD, "key": "s3cret"})
     came.problem = "compressed, which was not asked for"
     assert "(compressed, which was not asked for)" in str(failed(call, came))
 
 
 def test_the_outcome_is_the_worst_of_all_attempts() -> None:
-    again = judged(ALL["deactivate"], BROKEN)
+    again = evaluated(ALL["deactivate"], BROKEN)
     assert again.outcome is Outcome.UNKNOWN
-    error = failed(ALL["deactivate"], NOT_SENT, attempt=3, worst=again.outcome)
+    error = failed(ALL["deactivate"], NOT_SENT, attempt=3, worst_outcome=again.outcome)
     assert error.outcome is Outcome.UNKNOWN
     assert "may be deactivated or still active" in str(error)
 
@@ -279,8 +279,10 @@ def test_the_outcome_is_the_worst_of_all_attempts() -> None:
         (Outcome.REJECTED, "deactivate", BROKEN, Outcome.UNKNOWN),
     ],
 )
-def test_which_outcome_is_worse(worst: Outcome, name: str, came: Answer | Lost, outcome: Outcome) -> None:
-    assert failed(ALL[name], came, attempt=3, worst=worst).outcome is outcome
+def test_which_outcome_is_worse(
+    worst: Outcome, name: str, came: RawResponse | TransportFailure, outcome: Outcome
+) -> None:
+    assert failed(ALL[name], came, attempt=3, worst_outcome=worst).outcome is outcome
 
 
 def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
@@ -297,7 +299,7 @@ def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
 
 
 def test_a_deactivation_whose_record_is_active_is_unknown() -> None:
-    done = judged(READS["get"], answer(200, RECORD), attempt=2)
+    done = evaluated(READS["get"], answer(200, RECORD), attempt=2)
     assert done.attempts == 2
     error = still_active(done.value, attempts=2, elapsed=1.5)
     assert type(error) is UnexpectedResponseError

@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiConnectionError, Outcome, RateLimitedError
-from api_keys_client._calls import Call
-from api_keys_client._outcome import Again
-from api_keys_client.settings import ClientOptions, resolve_settings
-from tests.support.judging import CREATE, NOT_SENT, READS, answer, each_call, failed, judged
+from api_keys_client._core.messages import Request
+from api_keys_client._core.options import ClientOptions, resolve_settings
+from api_keys_client._core.policy import Retry
+from tests.support.judging import CREATE, NOT_SENT, READS, answer, each_call, evaluated, failed
 
 
 @each_call
-def test_429_is_replayed_after_the_backoff(call: Call[Any]) -> None:
-    verdict = judged(call, answer(429), chance=0.5)
-    assert isinstance(verdict, Again)
+def test_429_is_replayed_after_the_backoff(call: Request[Any]) -> None:
+    verdict = evaluated(call, answer(429), jitter=0.5)
+    assert isinstance(verdict, Retry)
     assert verdict.wait == 0.125
-    assert judged(call, answer(429), attempt=2, chance=0.5).wait == 0.25
+    assert evaluated(call, answer(429), attempt=2, jitter=0.5).wait == 0.25
 
 
 @each_call
-def test_429_is_replayed_after_what_the_server_asks(call: Call[Any]) -> None:
-    assert judged(call, answer(429, retry_after="7")).wait == 7
-    assert judged(call, answer(429, retry_after="0")).wait == 0
+def test_429_is_replayed_after_what_the_server_asks(call: Request[Any]) -> None:
+    assert evaluated(call, answer(429, retry_after="7")).wait == 7
+    assert evaluated(call, answer(429, retry_after="0")).wait == 0
     assert (
-        judged(
+        evaluated(
             call, answer(429, retry_after="60"), settings=resolve_settings(ClientOptions(token="token", deadline=100))
         ).wait
         == 60
@@ -34,7 +34,7 @@ def test_429_is_replayed_after_what_the_server_asks(call: Call[Any]) -> None:
 
 
 @each_call
-def test_429_that_asks_for_too_long_is_raised(call: Call[Any]) -> None:
+def test_429_that_asks_for_too_long_is_raised(call: Request[Any]) -> None:
     error = failed(
         call, answer(429, retry_after="61"), settings=resolve_settings(ClientOptions(token="token", deadline=100))
     )
@@ -52,16 +52,16 @@ def test_429_that_asks_for_ever_is_raised_with_a_number() -> None:
 def test_a_retry_after_date_counts_from_the_answer() -> None:
     came = answer(429, retry_after="Mon, 23 Nov 2026 12:00:30 GMT")
     came.received_at = 1795435200.0 + 10  # 12:00:10
-    assert judged(READS["get"], came).wait == pytest.approx(20)
+    assert evaluated(READS["get"], came).wait == pytest.approx(20)
     came.received_at += 100
-    assert judged(READS["get"], came).wait == 0
-    assert judged(READS["get"], answer(429, retry_after="Thu, 01 Jan 1970 00:00:07 GMT")).wait == 7
+    assert evaluated(READS["get"], came).wait == 0
+    assert evaluated(READS["get"], answer(429, retry_after="Thu, 01 Jan 1970 00:00:07 GMT")).wait == 7
 
 
 def test_a_date_without_a_zone_is_utc() -> None:
     came = answer(429, retry_after="Mon Nov 23 12:00:30 2026")
     came.received_at = 1795435200.0
-    assert judged(READS["get"], came).wait == pytest.approx(30)
+    assert evaluated(READS["get"], came).wait == pytest.approx(30)
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ def test_a_date_without_a_zone_is_utc() -> None:
     ],
 )
 def test_a_retry_after_that_makes_no_sense_is_a_backoff(nonsense: str) -> None:
-    assert judged(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
+    assert evaluated(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
 
 
 def test_503_obeys_retry_after() -> None:
-    assert judged(READS["get"], answer(503, retry_after="3")).wait == 3
+    assert evaluated(READS["get"], answer(503, retry_after="3")).wait == 3
 
 
 def test_no_wait_goes_past_the_deadline() -> None:
-    assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.7), Again)
-    assert isinstance(judged(READS["get"], NOT_SENT, elapsed=59.75), ApiConnectionError)
+    assert isinstance(evaluated(READS["get"], NOT_SENT, elapsed=59.7), Retry)
+    assert isinstance(evaluated(READS["get"], NOT_SENT, elapsed=59.75), ApiConnectionError)
 
 
 def test_the_backoff_is_bounded() -> None:
     many = resolve_settings(ClientOptions("http://localhost", "token", max_attempts=50))
-    assert judged(READS["get"], NOT_SENT, attempt=20, settings=many).wait == 8
+    assert evaluated(READS["get"], NOT_SENT, attempt=20, settings=many).wait == 8

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings as examples, strategies as some
 
 from api_keys_client import ApiKeysClient, ApiKeysError, ConfigurationError, InvalidRequestError, key_id_from_secret
-from api_keys_client._calls import Answer, Call, Calls
-from api_keys_client._outcome import RETRY_AFTER_MOST, Again, Done, judge
-from api_keys_client.settings import ClientOptions, resolve_settings
+from api_keys_client._core.messages import RawResponse, Request
+from api_keys_client._core.operations import Operations
+from api_keys_client._core.options import ClientOptions, resolve_settings
+from api_keys_client._core.policy import MAX_RETRY_AFTER, Retry, Success, evaluate
 
 SETTINGS = resolve_settings(ClientOptions("http://localhost", "t0ken"))
-CALLS = Calls(SETTINGS)
+CALLS = Operations(SETTINGS)
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
-EVERY_CALL: list[Call[Any]] = [
+EVERY_CALL: list[Request[Any]] = [
     CALLS.get(KEY_ID),
     CALLS.list(),
     CALLS.deactivate(KEY_ID),
@@ -67,24 +68,24 @@ bodies = (
 @pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.operation.name)
 @given(status=some.integers(200, 599), body=bodies, header=some.none() | some.text(string.printable, max_size=40))
 @examples(max_examples=300, deadline=None)
-def test_no_answer_brings_anything_else(call: Call[Any], status: int, body: bytes, header: str | None) -> None:
-    answer = Answer(status, body, header)
-    verdict = judge(call, answer, attempt=1, elapsed=0.0, settings=SETTINGS, chance=0.5)
-    assert isinstance(verdict, (Done, Again, ApiKeysError))
+def test_no_answer_brings_anything_else(call: Request[Any], status: int, body: bytes, header: str | None) -> None:
+    answer = RawResponse(status, body, header)
+    verdict = evaluate(call, answer, attempt=1, elapsed=0.0, settings=SETTINGS, jitter=0.5)
+    assert isinstance(verdict, (Success, Retry, ApiKeysError))
     if isinstance(verdict, ApiKeysError):
         assert len(str(verdict)) < 2_000
         assert (verdict.outcome is not None) == call.operation.changes
-    if isinstance(verdict, Again):
-        assert 0 <= verdict.wait <= RETRY_AFTER_MOST
+    if isinstance(verdict, Retry):
+        assert 0 <= verdict.wait <= MAX_RETRY_AFTER
 
 
 @given(header=some.text(max_size=60) | some.from_regex(r"-?\d{1,40}(\.\d+)?") | some.datetimes().map(str))
 def test_any_retry_after_is_a_bounded_wait_or_an_error(header: str) -> None:
-    answer = Answer(429, b"", header)
+    answer = RawResponse(429, b"", header)
     answer.received_at = 1.8e9
-    verdict = judge(EVERY_CALL[0], answer, attempt=1, elapsed=0.0, settings=SETTINGS, chance=1.0)
-    if isinstance(verdict, Again):
-        assert 0 <= verdict.wait <= RETRY_AFTER_MOST
+    verdict = evaluate(EVERY_CALL[0], answer, attempt=1, elapsed=0.0, settings=SETTINGS, jitter=1.0)
+    if isinstance(verdict, Retry):
+        assert 0 <= verdict.wait <= MAX_RETRY_AFTER
     else:
         assert isinstance(verdict, ApiKeysError)
 

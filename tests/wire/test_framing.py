@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
-from typing import Any
-
 import pytest
 import trustme
 import urllib3
@@ -19,11 +14,6 @@ from tests.support.wire import GOOD, KEY_ID, Peer, Server, say, too_much
 
 RECORD = GOOD["get"]
 PLAIN = f"HTTP/1.1 200 OK\r\nContent-Length: {len(RECORD)}\r\n\r\n".encode()
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
 
 
 @pytest.mark.parametrize("length", [100, 8_192, 12_000], ids=["short", "as the buffer", "longer"])
@@ -89,31 +79,3 @@ def test_the_generated_client_takes_none_either(length: str) -> None:
             client.generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
         client.get(KEY_ID)
         assert server.connections == 2
-
-
-def test_a_refused_client_certificate_is_named_although_nothing_can_be_sent(authority: trustme.CA) -> None:
-    """With TLS 1.3 the refusal comes after the handshake. The sync client's: asyncio reads before it writes."""
-    gone = threading.Event()
-
-    class Slow(ssl.SSLContext):
-        def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-            secured = super().wrap_socket(*arguments, **options)
-            assert gone.wait(5)
-            return secured
-
-    def refuse() -> None:
-        sock, _ = listener.accept()
-        with pytest.raises(ssl.SSLError):
-            presenting(authority, clients_of=authority).wrap_socket(sock, server_side=True)
-        sock.close()
-        gone.set()
-
-    context = Slow(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=refuse)
-        thread.start()
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        with ApiKeysClient(url, token="token", ssl_context=context, max_attempts=1) as client:
-            assert "certificate required" in str(failure(client, "get"))
-        thread.join()

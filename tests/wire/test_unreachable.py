@@ -12,13 +12,10 @@ from typing import Any
 
 import pytest
 
-from api_keys_client import ApiConnectionError, ApiKeysClient, ApiTimeoutError
+from api_keys_client import ApiKeysClient
 from tests.support.clients import Connect
-from tests.support.failing import OPERATIONS, check_not_sent, each_operation, failure, unresolved_at_once
+from tests.support.failing import check_lost, check_not_sent, create_and_another, failure, look_up_with
 from tests.support.wire import Peer, Request, Server, say
-
-SLACK = 5.0
-"""Seconds that a slow machine may add to any bound."""
 
 
 @pytest.fixture(scope="module")
@@ -39,56 +36,40 @@ def unanswered() -> Iterator[int]:
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     """Has the name `localhost` stand for these ports of 127.0.0.1, one address each."""
-    true = socket.getaddrinfo
-
-    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-        if host not in ("localhost", b"localhost"):
-            return true(host, *arguments, **options)
-        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-        return [(*stream, ("127.0.0.1", port)) for port in ports]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+    found = [(*stream, ("127.0.0.1", port)) for port in ports]
+    look_up_with(monkeypatch, lambda name: found if name == "localhost" else None)
 
 
-@each_operation
+@create_and_another
 def test_a_refused_connection(connect: Connect, operation: str) -> None:
     with Server() as server:
         url = server.url
     error = failure(connect(url, token="token", max_attempts=2), operation)
-    check_not_sent(error, operation, ApiConnectionError, attempts=2)
-    assert "refused" in str(error)
-    assert error.retryable
+    check_not_sent(error, operation, "refused", attempts=2)
 
 
+@pytest.mark.slow  # the resolver may take its time
 def test_a_name_that_the_system_cannot_resolve(connect: Connect) -> None:
-    # The resolver may take its time to say so.
     client = connect("http://engine.invalid", token="token", allow_http=True, max_attempts=1, timeout=30)
-    check_not_sent(failure(client, "create"), "create", ApiConnectionError, attempts=1)
+    check_not_sent(failure(client, "create"), "create", "dns", attempts=1)
 
 
-@each_operation
-def test_a_name_that_does_not_resolve(connect: Connect, operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    unresolved_at_once(monkeypatch)
+@pytest.mark.usefixtures("_names_of_nothing")
+def test_a_name_that_does_not_resolve(connect: Connect) -> None:
     client = connect("http://engine.invalid", token="token", allow_http=True, max_attempts=2)
-    error = failure(client, operation)
-    check_not_sent(error, operation, ApiConnectionError, attempts=2)
-    assert "name cannot be resolved" in str(error)
+    check_not_sent(failure(client, "create"), "create", "dns", attempts=2)
 
 
-@pytest.mark.parametrize("operation", ["create", "get"])
-def test_a_connection_that_is_not_answered(connect: Connect, operation: str, unanswered: int) -> None:
-    client = connect(f"http://127.0.0.1:{unanswered}", token="token", timeout=(0.1, 9), max_attempts=2)
-    error = failure(client, operation)
-    check_not_sent(error, operation, ApiTimeoutError, attempts=2)
-    assert 0.2 <= error.elapsed < 0.2 + SLACK
-
-
-@pytest.mark.parametrize("operation", ["create", "get"])
-def test_the_deadline_holds_while_connecting(connect: Connect, operation: str, unanswered: int) -> None:
-    client = connect(f"http://127.0.0.1:{unanswered}", token="token", timeout=9, deadline=0.2)
-    error = failure(client, operation)
-    check_not_sent(error, operation, ApiTimeoutError, attempts=1)
-    assert 0.2 <= error.elapsed < 0.2 + SLACK
+@pytest.mark.parametrize(
+    ("times", "attempts"), [({"timeout": (0.1, 9), "max_attempts": 2}, 2), ({"timeout": 9, "deadline": 0.2}, 1)]
+)
+def test_a_connection_that_is_not_answered(
+    connect: Connect, times: dict[str, Any], attempts: int, unanswered: int
+) -> None:
+    error = failure(connect(f"http://127.0.0.1:{unanswered}", token="token", **times), "create")
+    check_not_sent(error, "create", "timeout", attempts=attempts)
+    assert 0.2 <= error.elapsed < 5
 
 
 def test_the_timeout_and_the_deadline_are_for_all_addresses_of_a_name(
@@ -98,8 +79,8 @@ def test_the_timeout_and_the_deadline_are_for_all_addresses_of_a_name(
     url = f"http://localhost:{unanswered}"
     for times in ({"timeout": (0.2, 9)}, {"timeout": 9, "deadline": 0.2}):
         error = failure(connect(url, token="token", max_attempts=1, **times), "create")
-        check_not_sent(error, "create", ApiTimeoutError, attempts=1)
-        assert 0.2 <= error.elapsed < 0.2 + SLACK
+        check_not_sent(error, "create", "timeout", attempts=1)
+        assert 0.2 <= error.elapsed < 5
 
 
 def test_an_address_that_is_not_answered_leaves_time_for_the_next(
@@ -111,35 +92,31 @@ def test_an_address_that_is_not_answered_leaves_time_for_the_next(
         resolve_to(monkeypatch, unanswered, refused, server.port)
         client = connect(f"http://localhost:{server.port}", token="token", timeout=(2.7, 9), max_attempts=1)
         began = monotonic()
-        OPERATIONS["create"](client)
+        assert client.create()
         assert monotonic() - began < 2.5
         assert server.operations() == ["create"]
 
 
-@pytest.mark.parametrize("operation", ["create", "deactivate"])
-def test_a_replay_reaches_a_server_that_comes_up_meanwhile(
-    connect: Connect, operation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replay_reaches_a_server_that_comes_up_meanwhile(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second look-up of the name succeeds."""
-    look_ups: list[object] = []
-    true = socket.getaddrinfo
+    look_ups: list[str] = []
 
-    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-        look_ups.append(host)
+    def decide(name: str) -> None:
+        look_ups.append(name)
         if len(look_ups) == 1:
             raise socket.gaierror(socket.EAI_AGAIN, "try again")
-        return true(host, *arguments, **options)
 
     with Server() as server:
         client = connect(f"http://localhost:{server.port}", token="token")
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        OPERATIONS[operation](client)
-        assert server.operations() == [operation]
+        look_up_with(monkeypatch, decide)
+        assert client.create()
+        assert server.operations() == ["create"]
     assert len(look_ups) == 2
 
 
-def test_waiting_for_a_free_connection_counts_for_the_deadline() -> None:
-    """With threads, and so for the sync client alone."""
+@pytest.mark.parametrize("deadline", [0.2, pytest.param(2.0, marks=pytest.mark.slow)])
+def test_waiting_for_a_free_connection_counts_for_the_deadline(deadline: float) -> None:
+    """With threads, and so for the sync client alone; the longer deadline sees a connection become free."""
     busy = threading.Semaphore(0)
     release = threading.Event()
 
@@ -156,12 +133,14 @@ def test_waiting_for_a_free_connection_counts_for_the_deadline() -> None:
         pool.map(lambda _: failure(client, "list"), range(20))
         for _ in range(20):
             assert busy.acquire(timeout=5)
-        waiting = client.with_options(deadline=0.2)
-        check_not_sent(failure(waiting, "create"), "create", ApiTimeoutError, attempts=1)
-        assert len(server.requests) == 20
-
-        threading.Timer(1.5, release.set).start()
-        error = failure(client.with_options(deadline=2), "get")
-        assert isinstance(error, ApiTimeoutError)
-        assert 2 <= error.elapsed < 3
-        assert len(server.requests) == 21
+        releasing = threading.Timer(1.5, release.set)
+        releasing.start()
+        error = failure(client.with_options(deadline=deadline), "create")
+        if deadline < 1.5:
+            check_not_sent(error, "create", "timeout", attempts=1)
+            assert len(server.requests) == 20
+        else:
+            check_lost(error, "create", "timeout", attempts=1)
+            assert deadline <= error.elapsed < 1.5 + deadline
+        releasing.cancel()
+        release.set()

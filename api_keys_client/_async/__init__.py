@@ -1,0 +1,1 @@
+"""The async client, written by hand: what the sync one is derived from."""

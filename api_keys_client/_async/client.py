@@ -1,0 +1,325 @@
+"""The client: the operations as a user calls them."""
+
+from __future__ import annotations
+
+import builtins
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import NoReturn, Self
+
+from api_keys_client._async.executor import Executor
+from api_keys_client._async.rotation import (
+    AsyncRotation,
+    Leftovers,
+    NewKeyCallback,
+    checked_leftovers,
+    chosen_to_end,
+    find,
+    replace,
+    roles_of,
+)
+from api_keys_client._core.generated import ApiKeyResponse, Role
+from api_keys_client._core.markers import own_description, refuse_marker, strip_marker, temporary_marker
+from api_keys_client._core.operations import CreatedKey, Operations
+from api_keys_client._core.options import (
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_TIMEOUT,
+    ClientOptions,
+    Timeout,
+    Token,
+    resolve_settings,
+)
+
+# sync: from api_keys_client._core.generated import APIKeysApi
+from api_keys_client._core.policy import Deactivation
+from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
+from api_keys_client._transport.aio import Transport
+from api_keys_client._transport.concurrency import check_user_function_async, fan_out_async
+from api_keys_client._transport.system import environment, new_creation
+
+
+class AsyncApiKeysClient:
+    """A client of the API-keys API of one GenAI Engine.
+
+    Use it as a context manager, or call `close()` when done. `ApiKeysClient` is thread-safe, and safe across `fork`;
+    `AsyncApiKeysClient`, with the same methods as coroutines, belongs to the asyncio event loop of its first call.
+
+    Args:
+        base_url: where the engine is, with the path before `/auth` if there is one;
+            None: API_KEYS_BASE_URL, or else http://localhost.
+        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each call;
+            None: API_KEYS_TOKEN, or else BEARER_TOKEN.
+        timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
+        deadline: seconds for a call with all its attempts and waits.
+        max_attempts: how often a call is tried, if trying again can do no harm.
+        headers: sent along with each request.
+        ssl_context: what TLS trusts and presents; None: the system's certificates.
+        proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
+            (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Loopback is always reached directly.
+        allow_http: send the token over plain http to another host.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        token: Token | None = None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        deadline: float = DEFAULT_DEADLINE,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        options = ClientOptions(
+            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http
+        )
+        # Gone from this frame before anything can raise: a traceback may show locals.
+        del base_url, token, headers, proxy
+        settings = resolve_settings(options, environment())
+        self._executor = Executor(Transport(settings), settings, Operations(settings))
+        self._owns_transport = True
+
+    def with_options(
+        self,
+        *,
+        token: Token | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Gives a view of this client with other options, on the same connections.
+
+        What is None stays as it is; `headers` are added to those there are. Closing a view leaves
+        the connections to the client that it was made from.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+        """
+        options = ClientOptions(None, token, timeout, deadline, max_attempts, headers)
+        del token, headers
+        view = object.__new__(type(self))
+        # What a subclass keeps goes along.
+        vars(view).update(vars(self))
+        mine = self._executor
+        settings = resolve_settings(options, base=mine.settings)
+        view._executor = Executor(
+            mine.transport, settings, Operations(settings) if options.headers else mine.operations
+        )
+        view._owns_transport = False
+        return view
+
+    async def close(self) -> None:
+        """Closes the connections; calls in flight end with an ApiConnectionError. Closing twice is fine."""
+        if self._owns_transport:
+            await self._executor.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        # A traceback of a failed constructor may show it.
+        made = getattr(self, "_executor", None)
+        return f"<{type(self).__name__} {made.settings.base_url if made else '(not made)'}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client is not copied or pickled: it holds the token and open connections; make another")
+
+    # The lines that begin with "sync:" are in the derived client alone: the generated client is a sync one.
+    # sync: @property
+    # sync: def generated(self) -> APIKeysApi:
+    # sync:     """The generated `APIKeysApi` on this client's connections, for what the wrapper doesn't cover.
+    # sync:
+    # sync:     What holds: our timeouts, to connect and for the whole answer, even one that comes in drips
+    # sync:     (`_request_timeout` takes their place); redirects are not followed; our headers, and a token that is
+    # sync:     asked for on each call.
+    # sync:
+    # sync:     What doesn't: there are no retries, no deadline over a call, no outcomes; compressed answers are
+    # sync:     unpacked without a bound; and closing the client doesn't end its calls in flight. Nor do the rules
+    # sync:     against leaks hold: the text of an `ApiException` has the answer's headers and body, and it keeps both;
+    # sync:     the result of a method that ends in `_with_http_info` has the body in `raw_data`; and urllib3's
+    # sync:     exceptions come as they are, with the token in the locals of their frames.
+    # sync:     """
+    # sync:     return self._executor.transport.generated(self._executor.settings)
+
+    async def create(self, description: Description = UNSET, roles: Roles = UNSET) -> CreatedKey:
+        """Creates a key. Its secret, `key`, is in this answer only.
+
+        Args:
+            description: what the key is for (str); None is sent as null.
+            roles: roles as `Role` or str, from any iterable; left out, the server's default (VALIDATION-USER);
+                None or empty: none.
+
+        Raises:
+            OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
+            KeyLimitReachedError: the server has as many active keys as it allows.
+            InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
+                client's.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        refuse_marker(description)
+        return (await self._executor.execute(self._executor.operations.create(description, roles))).value
+
+    async def list(
+        self, description: str | None = None, role: Role | str | None = None
+    ) -> builtins.list[ApiKeyResponse]:
+        """Gives the active keys, in no particular order, without their secrets.
+
+        Args:
+            description: only keys with this description (str), the client's own markers aside.
+            role: only keys with this role.
+
+        Raises:
+            ApiKeysError: see `api_keys_client.errors`.
+        """
+        records = (await self._executor.execute(self._executor.operations.list())).value
+        if description is not None:
+            records = [record for record in records if strip_marker(record.description) == description]
+        if role is not None:
+            records = [record for record in records if role in (record.roles or ())]
+        return records
+
+    async def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """Gives the record of a key, active or not, without its secret.
+
+        Its `created_at` is the server's local time without an offset, and the same for all keys that one
+        server process made: it tells neither age nor order.
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            InvalidRequestError: the id is no UUID; nothing was sent.
+            ApiKeysError: anything else, see `api_keys_client.errors`.
+        """
+        return (await self._executor.execute(self._executor.operations.get(key_id))).value
+
+    async def deactivate(self, key_id: str | uuid.UUID) -> ApiKeyResponse:
+        """Deactivates a key for good and gives its record, which says that it is inactive.
+
+        A server that answers without the record (204) is asked for it. The key may go on working elsewhere for
+        some seconds (a cache of the server's).
+
+        Raises:
+            KeyNotFoundError: the server knows no such key.
+            ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+        """
+        return await self._executor.deactivate(key_id)
+
+    async def deactivate_many(
+        self,
+        key_ids: Iterable[str | uuid.UUID],
+        done: Callable[[Deactivation], object] | None = None,
+        *,
+        bound: int = 8,
+    ) -> builtins.list[Deactivation]:
+        """Deactivates many keys, at most `bound` at once; nothing stops at the first failure.
+
+        Args:
+            key_ids: the ids; all are checked before the first is sent.
+            done: told of each outcome as it comes, so that an interrupted caller knows.
+            bound: how many calls are under way at once.
+
+        Returns:
+            One `Deactivation` per id, in order: its record, or its error.
+
+        Raises:
+            InvalidRequestError: an id is no UUID; nothing was sent.
+        """
+        if isinstance(key_ids, (str, bytes)) or not isinstance(key_ids, Iterable):
+            raise invalid_argument(f"Many ids are a list of ids: this is {type(key_ids).__name__}.")
+        if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
+            raise invalid_argument("bound= is a whole number from 1 on.")
+        canonical = [canonical_id(key_id) for key_id in key_ids]
+        return await fan_out_async(self._executor.deactivation, canonical, bound=bound, done=done)
+
+    @asynccontextmanager
+    async def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> AsyncIterator[CreatedKey]:
+        """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
+
+        Its description bears a marker, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
+        undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
+        A process that is forked in the block leaves the key to the one that made it.
+
+        Raises:
+            InvalidRequestError: a description or role that cannot be.
+            ApiKeysError: the key could not be made, or not be deactivated. If that was interrupted, the interruption
+                is raised, with a note that says so.
+        """
+        executor = self._executor
+        creation = new_creation()
+        marked = temporary_marker(own_description(description), creation.nonce)
+        created = await executor.create_or_undo(creation, marked, roles)
+        try:
+            yield created
+        finally:
+            await executor.deactivate_created(creation, created.id)
+
+    async def rotate(
+        self,
+        key_id: str | uuid.UUID,
+        *,
+        store: NewKeyCallback,
+        verify: NewKeyCallback | None = None,
+        keep_old: bool = False,
+        leftovers: Leftovers = "refuse",
+        roles: Iterable[Role | str] | None = None,
+        description: str | None = None,
+    ) -> AsyncRotation:
+        """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
+
+        Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
+        the next rotation: the new key's description bears a marker, ` (replaces <old id> #<nonce>)`.
+
+        Args:
+            key_id: the key to replace; it must be active.
+            store: writes the new key where it is used; gets the created key. Raising `NotStored` says that nothing
+                was written; any other exception leaves both keys active. May be async in the async client.
+            verify: tries the new key before it is stored; None and True pass, raising or returning anything else
+                undoes it.
+            keep_old: leave the old key to `finish()` of the result.
+            leftovers: what to do about keys that earlier rotations of this one left active: "refuse" stops,
+                "deactivate" ends them together with the old key, "keep" leaves them; ids end just those of them.
+                A key that only the old one's description names counts with "deactivate" only if its own description
+                and roles are the same; the result's `left_active` names what was left.
+            roles: the new key's roles; None keeps the old one's.
+            description: the new key's description; None keeps the old one's.
+
+        Raises:
+            RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
+            OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
+            KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
+            ApiKeysError: anything else that failed before there was a new key to store.
+        """
+        chosen = checked_leftovers(leftovers)
+        for function in (store, *([] if verify is None else [verify])):
+            check_user_function_async(function)
+        given_roles, given_description = checked_roles(roles), own_description(description)
+        executor = self._executor
+        old, found = await find(executor, canonical_id(key_id))
+        ending = chosen_to_end(old, found, chosen)
+        new = await replace(
+            executor,
+            old,
+            description=old.description if given_description is None else given_description,
+            roles=roles_of(old) if given_roles is None else given_roles,
+            verify=verify,
+            store=store,
+        )
+        left_active = [record.id for record in found.all() if record not in ending]
+        rotation = AsyncRotation(executor, old, new, [old.id, *(record.id for record in ending)], left_active)
+        if not keep_old:
+            await rotation.finish()
+        return rotation

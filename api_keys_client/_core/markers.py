@@ -1,0 +1,158 @@
+"""The markers that the client leaves in descriptions, written and read back. Pure.
+
+A key's description ends in a marker with a nonce, so that a key whose creation was cut off, or that a rotation left
+behind, can be found in the server's own list: no journal of the client's own is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from api_keys_client._core.generated import ApiKeyResponse
+from api_keys_client._core.validation import UUID_PATTERN, checked_description, invalid_argument
+
+_NONCE = r"#(?P<nonce>[0-9a-f]{12})"
+_MARKER = re.compile(rf"(?:\A| )\((?:temporary|replaces (?P<replaces>{UUID_PATTERN})) {_NONCE}\)\Z")
+
+UNDO_WAITS = (0.0, 0.5, 1.5)
+"""Seconds before each look for a key that may have been made: a commit can come late."""
+
+
+class Marker(NamedTuple):
+    """What the end of a description says: the nonce, and the id of the key that this one replaces."""
+
+    nonce: str
+    replaces: str | None
+
+
+_NO_MARKER = Marker("", None)
+
+
+def temporary_marker(description: str | None, nonce: str) -> str:
+    """Gives the description of a temporary key: the caller's own words, then the marker."""
+    return _with_marker(description, f"(temporary #{nonce})")
+
+
+def replacement_marker(description: str | None, replaced_id: str, nonce: str) -> str:
+    """Gives the description of a replacement: the words of the key that it replaces, whose own marker is not kept."""
+    return _with_marker(strip_marker(description), f"(replaces {replaced_id.lower()} #{nonce})")
+
+
+def parse_marker(description: str | None) -> Marker | None:
+    """Gives the marker at the end of a description, if there is one."""
+    found = _MARKER.search(description) if description else None
+    return None if found is None else Marker(found["nonce"], found["replaces"])
+
+
+def own_description(description: object) -> str | None:
+    """Gives a description of the caller's own, if it does not end in a marker.
+
+    Raises:
+        InvalidRequestError: it does, and would be taken for one that the client wrote: a rotation ends what a marker
+            names. Or it is no description.
+    """
+    refuse_marker(description)
+    return checked_description(description)
+
+
+def refuse_marker(description: object) -> None:
+    """Refuses a description that ends in a marker; whether it is a description is not looked at.
+
+    Raises:
+        InvalidRequestError: it does.
+    """
+    if isinstance(description, str) and description.endswith(")") and parse_marker(description):
+        raise invalid_argument(
+            "A description of your own cannot end in a marker of this client, such as (temporary #...) or "
+            "(replaces ... #...): leave the marker out."
+        )
+
+
+def strip_marker(description: str | None) -> str | None:
+    """Gives a description without the marker at its end; None if it is nothing else."""
+    return description and (_MARKER.sub("", description) or None)
+
+
+def has_nonce(description: str | None, nonce: str) -> bool:
+    """Tells whether a description ends in the marker with this nonce."""
+    marker = parse_marker(description)
+    return marker is not None and marker.nonce == nonce
+
+
+class FoundLeftovers(NamedTuple):
+    """The active keys that earlier rotations may have left beside one."""
+
+    certain: list[ApiKeyResponse]
+    """Those that say themselves that they replace it, and those like it that its own marker names."""
+    doubtful: list[ApiKeyResponse]
+    """Those that only its own marker names, whose description or roles are others: anyone can write a marker."""
+
+    def all(self) -> list[ApiKeyResponse]:
+        return [*self.certain, *self.doubtful]
+
+
+def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
+    """Gives what earlier rotations left: the key's predecessor, and other replacements of that one or of this key."""
+    marker = parse_marker(old.description)
+    predecessor = marker.replaces if marker else None
+    found = FoundLeftovers([], [])
+    for record in records:
+        replaces = (parse_marker(record.description) or _NO_MARKER).replaces
+        if record.id.lower() == old.id.lower():
+            continue
+        if replaces == old.id.lower():
+            found.certain.append(record)
+        elif predecessor and predecessor in (record.id.lower(), replaces):
+            (found.certain if _alike(record, old) else found.doubtful).append(record)
+    return found
+
+
+def _alike(one: ApiKeyResponse, other: ApiKeyResponse) -> bool:
+    """Tells whether description and roles are the same, the markers and the roles' order aside."""
+    return strip_marker(one.description) == strip_marker(other.description) and {*(one.roles or ())} == {
+        *(other.roles or ())
+    }
+
+
+def _with_marker(description: str | None, marker: str) -> str:
+    return f"{description} {marker}" if description else marker
+
+
+class Creation(NamedTuple):
+    """A creation that can be undone: only a key whose record bears its nonce is ever ended for it."""
+
+    nonce: str
+    process: int
+    """The id of the process that asks for the key: one that is forked meanwhile ends nothing."""
+    old_id: str | None = None
+    """The id of the key that the new one is to replace."""
+
+    def is_of(self, record: ApiKeyResponse) -> bool:
+        """Tells whether this is the record of the key that was created."""
+        return has_nonce(record.description, self.nonce) and record.id.lower() != self.old_id
+
+
+class CleanupReport:
+    """What the undoing of a creation saw and did: only what is known for sure is said."""
+
+    def __init__(self, nonce: str, seen: str) -> None:
+        self.nonce = nonce
+        self.seen = seen
+        """What came of looking for the key, where none was found."""
+        self.deactivated: list[str] = []
+        self.still_active: list[str] = []
+
+    def __str__(self) -> str:
+        if self.still_active:
+            return f"Key {', '.join(self.still_active)} was made and could not be deactivated for certain."
+        if self.deactivated:
+            return f"Key {', '.join(self.deactivated)} was made and has been deactivated."
+        return f"{self.seen}; one may still appear, with #{self.nonce} in its description."
+
+    @property
+    def next_step(self) -> str:
+        if self.deactivated and not self.still_active:
+            return "Nothing of it was seen to be left; call again."
+        return f"Look in the list for #{self.nonce}, and deactivate the key that bears it."

@@ -1,0 +1,343 @@
+"""What a client is set to: from its arguments and the environment, checked once."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from ipaddress import ip_address
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from pydantic import SecretStr
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+
+from api_keys_client import __version__
+from api_keys_client.errors import ConfigurationError, Outcome, strip_traceback
+
+Token: TypeAlias = str | SecretStr | Callable[[], str | SecretStr]
+Timeout: TypeAlias = float | tuple[float, float]
+
+DEFAULT_BASE_URL = "http://localhost"
+DEFAULT_TIMEOUT: tuple[float, float] = (5.0, 30.0)
+DEFAULT_DEADLINE = 60.0
+DEFAULT_MAX_ATTEMPTS = 3
+MAX_SECONDS = 86_400.0
+POOL_SIZE = 20
+"""Connections of one client at once."""
+MAX_IDLE_SECONDS = 1.0
+"""For how long an idle connection is used again: the engine closes its own after about two seconds."""
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
+# The client's own business: the token, the format and the framing of the request.
+_OWN_HEADERS = frozenset(
+    [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+
+
+class SecretHeaders(dict[str, str]):
+    """Headers that may hold the token: a dict with a plain repr."""
+
+    def __repr__(self) -> str:
+        return "<headers>"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> tuple[()]:
+        # Without it rich, in a traceback with locals say, would show what a dict holds.
+        return ()
+
+
+_DEFAULT_HEADERS = SecretHeaders({"User-Agent": f"api-keys-client/{__version__}"})
+
+
+class BaseUrl(NamedTuple):
+    """Where the server is. `prefix` is the path before the API's own, without a slash at its end."""
+
+    scheme: str
+    host: str
+    port: int | None
+    prefix: str
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.prefix}"
+
+
+# No NamedTuple: some tools show the fields of one whatever its repr says.
+@dataclass(repr=False)
+class Proxy:
+    """A proxy's URL without user info, and the header that the user info became."""
+
+    url: str
+    headers: SecretHeaders
+
+
+class TokenSource:
+    """The token, as a value or as the caller's function that gives one. Its repr is plain."""
+
+    def __init__(self, source: SecretStr | Callable[[], str | SecretStr]) -> None:
+        self._source = SecretStr(f"Bearer {source.get_secret_value()}") if isinstance(source, SecretStr) else source
+
+    def __repr__(self) -> str:
+        return "<token>"
+
+    def header(self) -> str:
+        """Gives the value of the Authorization header; asks the caller's function, if it is one.
+
+        Raises:
+            ConfigurationError: the function raised, or gave no token that can be sent.
+        """
+        if isinstance(self._source, SecretStr):
+            return self._source.get_secret_value()
+        try:
+            given = ClientOptions(token=self._source())
+        except Exception as error:
+            raise configuration_error(f"The function given as token= raised {type(error).__name__}.") from error
+        try:
+            return f"Bearer {_checked_token(given.token, 'token=').get_secret_value()}"
+        except ConfigurationError as error:
+            # The frame below holds the token.
+            raise strip_traceback(error) from None
+
+
+@dataclass(repr=False, eq=False)
+class Settings:
+    """The checked settings of one client; times in seconds."""
+
+    base_url: BaseUrl
+    token: TokenSource
+    connect_timeout: float
+    answer_timeout: float
+    deadline: float
+    max_attempts: int
+    headers: SecretHeaders
+    ssl_context: ssl.SSLContext | None
+    proxy: Proxy | None
+
+
+@dataclass(repr=False, eq=False)
+class ClientOptions:
+    """The arguments of a client as they were given. Its repr is plain, because it holds secrets."""
+
+    base_url: str | None = None
+    token: Token | None = None
+    timeout: Timeout | None = None
+    deadline: float | None = None
+    max_attempts: int | None = None
+    headers: Mapping[str, str] | None = None
+    ssl_context: ssl.SSLContext | None = None
+    proxy: str | None = None
+    allow_http: bool = False
+
+
+# Not shown either: the variables may hold the token, and a proxy's URL a password.
+@dataclass(repr=False, eq=False)
+class Environment:
+    """What counts where an argument is None: the process's variables, and its proxy for a scheme and a host."""
+
+    variables: Mapping[str, str]
+    proxy_for: Callable[[str, str], str | None]
+
+
+NO_ENVIRONMENT = Environment({}, lambda _scheme, _host: None)
+
+
+def resolve_settings(
+    options: ClientOptions, environment: Environment = NO_ENVIRONMENT, *, base: Settings | None = None
+) -> Settings:
+    """Gives the settings that the arguments and the environment amount to.
+
+    Args:
+        options: the arguments.
+        environment: what counts where an argument is None.
+        base: settings to start from, of which only the token, times, attempts and headers are changed.
+
+    Raises:
+        ConfigurationError: one of them is missing or wrong.
+    """
+    try:
+        return _resolve(options, environment, base)
+    except ConfigurationError as error:
+        # The frames below hold what they read, secrets among it.
+        raise strip_traceback(error) from None
+
+
+def configuration_error(message: str) -> ConfigurationError:
+    """Makes the error for a setting that cannot be."""
+    return ConfigurationError(message, outcome=Outcome.NOT_SENT, next_step="Nothing was sent; correct the setting.")
+
+
+def _resolve(options: ClientOptions, environment: Environment, base: Settings | None) -> Settings:
+    if not isinstance(options.allow_http, bool):
+        # What an environment variable says, "false" say, would be true.
+        raise configuration_error("allow_http= is True or False.")
+    base_url = base.base_url if base else _read_base_url(options, environment)
+    token = base.token if base and options.token is None else _read_token(options.token, environment)
+    ssl_context = base.ssl_context if base else options.ssl_context
+    if not isinstance(ssl_context, (ssl.SSLContext, type(None))):
+        raise configuration_error("ssl_context= is an ssl.SSLContext or None.")
+    times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
+    deadline = base.deadline if base else DEFAULT_DEADLINE
+    max_attempts = base.max_attempts if base else DEFAULT_MAX_ATTEMPTS
+    connect_timeout, answer_timeout = times if options.timeout is None else _read_timeout(options.timeout)
+    return Settings(
+        base_url=base_url,
+        token=token,
+        connect_timeout=connect_timeout,
+        answer_timeout=answer_timeout,
+        deadline=deadline if options.deadline is None else _seconds("deadline", options.deadline),
+        max_attempts=max_attempts if options.max_attempts is None else _count("max_attempts", options.max_attempts),
+        proxy=base.proxy if base else _read_proxy(options.proxy, base_url, environment),
+        headers=_read_headers(options.headers or {}, base.headers if base else _DEFAULT_HEADERS),
+        ssl_context=ssl_context,
+    )
+
+
+def _read_token(source: Token | None, environment: Environment) -> TokenSource:
+    if callable(source):
+        if iscoroutinefunction(source) or iscoroutinefunction(type(source).__call__):
+            raise configuration_error("token= is a plain function, in the async client too; this one is async.")
+        return TokenSource(source)
+    name = "token="
+    if source is None:
+        name = "API_KEYS_TOKEN" if "API_KEYS_TOKEN" in environment.variables else "BEARER_TOKEN"
+        source = environment.variables.get(name)
+    if source is None:
+        raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
+    return TokenSource(_checked_token(source, name))
+
+
+def _checked_token(token: object, name: str) -> SecretStr:
+    text = token.get_secret_value() if isinstance(token, SecretStr) else token
+    if not isinstance(text, str):
+        raise configuration_error(f"The token from {name} is no string but {type(text).__name__}.")
+    if not text:
+        raise configuration_error(f"The token from {name} is empty.")
+    if not _VISIBLE.fullmatch(text):
+        raise configuration_error(
+            f"The token from {name} holds a space, a line end, or another character that no token has."
+        )
+    return SecretStr(text)
+
+
+def _parsed(url: str) -> Url | None:
+    if not _VISIBLE.fullmatch(url) or "\\" in url:
+        return None
+    try:
+        return parse_url(url)
+    except LocationParseError:
+        return None
+
+
+def _read_base_url(options: ClientOptions, environment: Environment) -> BaseUrl:
+    text = options.base_url
+    if text is None:
+        text = environment.variables.get("API_KEYS_BASE_URL", DEFAULT_BASE_URL)
+    if not isinstance(text, str):
+        raise configuration_error(f"The base URL is a string, not {type(text).__name__}.")
+    url = _parsed(text)
+    if url is None:
+        raise configuration_error(
+            "The base URL is no URL: it is empty, cannot be parsed, or holds a space or control character."
+        )
+    if url.scheme not in ("http", "https"):
+        raise configuration_error("The base URL begins with https:// or http://.")
+    if url.auth is not None or url.query is not None or url.fragment is not None or not url.host:
+        raise configuration_error("The base URL is a host and at most a path: no user info, query or fragment.")
+    if url.scheme == "http" and not options.allow_http and not is_loopback(url.host):
+        raise configuration_error(
+            "The base URL is plain http to another host, where the token could be read on the way: "
+            "use https, or say allow_http=True."
+        )
+    return BaseUrl(url.scheme, url.host, url.port, (url.path or "").rstrip("/"))
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether a host name (str, IPv6 in brackets or not) is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _read_headers(given: Mapping[str, str], base: SecretHeaders) -> SecretHeaders:
+    headers = SecretHeaders(base)
+    for name, value in given.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise configuration_error("headers= has a name that is none.")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise configuration_error(
+                f"headers= has a value for {name} that cannot be sent: visible ASCII and spaces only."
+            )
+        if name.lower() in _OWN_HEADERS:
+            raise configuration_error(f"headers= cannot set {name}: the client does.")
+        for earlier in [earlier for earlier in headers if earlier.lower() == name.lower()]:
+            del headers[earlier]
+        headers[name] = value
+    return headers
+
+
+def _read_proxy(text: str | None, base_url: BaseUrl, environment: Environment) -> Proxy | None:
+    if is_loopback(base_url.host):
+        return None
+    name = "proxy="
+    if text is None:
+        # Read here, once: asked for on each request the environment costs more than the request.
+        port = "" if base_url.port is None else f":{base_url.port}"
+        text = environment.proxy_for(base_url.scheme, f"{base_url.host}{port}")
+        name = f"{base_url.scheme.upper()}_PROXY or ALL_PROXY"
+        if text and "://" not in text:
+            # So it is taken by other programs, for which the variable is set.
+            text = f"http://{text}"
+    if not text:
+        return None
+    url = _parsed(text) if isinstance(text, str) else None
+    if url is None or not url.host or url.scheme not in ("http", "https"):
+        raise configuration_error(
+            f'The proxy from {name} is no URL that begins with http:// or https://; proxy="" goes without.'
+        )
+    headers = SecretHeaders()
+    if url.auth:
+        headers["Proxy-Authorization"] = f"Basic {b64encode(unquote_to_bytes(url.auth)).decode()}"
+    return Proxy(str(Url(url.scheme, None, url.host, url.port)), headers)
+
+
+def _read_timeout(timeout: object) -> tuple[float, float]:
+    pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(pair) != 2:
+        raise configuration_error("timeout= is a number of seconds, or a pair: to connect, for the whole answer.")
+    return _seconds("timeout", pair[0]), _seconds("timeout", pair[1])
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS:
+        raise configuration_error(f"{name}= is a positive number of seconds, at most a day.")
+    return float(value)
+
+
+def _count(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise configuration_error(f"{name}= is a whole number from 1 on.")
+    return value

@@ -1,0 +1,294 @@
+"""What threads and asyncio do differently, as twins side by side; scripts/unasync.py cannot derive one from the other.
+
+The async ones import asyncio when they are called: the sync client does without it, and it takes as long to load as
+the rest of the client.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from _thread import start_new_thread
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from api_keys_client._core.options import configuration_error
+from api_keys_client._core.validation import checked_function, checked_result, invalid_argument
+
+if TYPE_CHECKING:
+    import asyncio
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Work: TypeAlias = Callable[..., Result]
+AsyncWork: TypeAlias = Callable[..., Coroutine[Any, Any, Result]]
+
+
+def shield(work: Work[Result], *arguments: Any, patience: float) -> tuple[Result | None, BaseException | None]:
+    """Does work that no interruption of the caller reaches, and tells of the interruption afterwards.
+
+    The work runs in a thread of its own with the caller's context variables: what a signal handler raises is raised
+    in the main thread. Where no thread can start, as at the interpreter's exit, it runs in the caller's.
+
+    Args:
+        work: a function; what it raises is raised here.
+        arguments: its arguments.
+        patience: not used; the async twin needs it.
+
+    Returns:
+        What the work gave, or None if nothing can be done any more because the interpreter ends; and the first
+        exception that came while it was waited for (Ctrl-C, or what another signal's handler raised), or None.
+    """
+    outcome: list[tuple[Result | None, BaseException | None]] = []
+    ended = threading.Lock()
+    ended.acquire()
+    claim = iter([True])
+
+    def do() -> None:
+        # A thread whose start was interrupted may be there although another one was started in its place.
+        if not next(claim, False):
+            return
+        try:
+            outcome.append((work(*arguments), None))
+        except BaseException as error:
+            outcome.append((None, error))
+        finally:
+            ended.release()
+
+    interruption: BaseException | None = None
+    begun = False
+    while not outcome:
+        try:
+            if not begun:
+                begun = _begin(do)
+            # No event or queue: a plain lock is the one wait that an exception leaves as it was.
+            ended.acquire()
+        except BaseException as error:
+            interruption = interruption or error
+    result, failure = outcome[0]
+    if failure is not None:
+        if isinstance(failure, Exception) and sys.is_finalizing():
+            # The modules that the work needs are being taken apart.
+            return None, interruption
+        raise failure
+    return result, interruption
+
+
+def _begin(do: Callable[[], None]) -> bool:
+    """Runs it in a thread, or here and now where none can start."""
+    # While modules are taken apart a new thread never runs, and waiting for it would never end.
+    if not sys.is_finalizing():
+        try:
+            # Not a Thread, whose start is many steps, between which an interruption breaks the thread that it started.
+            start_new_thread(copy_context().run, (do,))
+        except RuntimeError:
+            pass
+        else:
+            return True
+    do()
+    return True
+
+
+async def shield_async(
+    work: AsyncWork[Result], *arguments: Any, patience: float
+) -> tuple[Result | None, BaseException | None]:
+    """Does work that no cancellation of the caller reaches, and tells of the cancellation afterwards.
+
+    The work runs in a task of its own. The end of `asyncio.run` cancels every task, this one too: it is begun again
+    in another, which the loop still runs because the caller waits for it.
+
+    Args:
+        work: a coroutine function; what it raises is raised here.
+        arguments: its arguments.
+        patience: seconds within which cancelled work is begun again.
+
+    Returns:
+        What the work gave, or None if it was not let finish, or no event loop runs any more; and the first
+        cancellation that came while it was waited for, or None.
+    """
+    if sys.is_finalizing():
+        return None, None
+    import asyncio
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None, None
+    interruption: BaseException | None = None
+    give_up_at = loop.time() + patience
+    with _anyio_shield():
+        task = loop.create_task(work(*arguments))
+        while True:
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                interruption = interruption or error
+            except GeneratorExit:
+                # The loop was closed over this coroutine: it can wait no more.
+                return None, interruption
+            if task.done() and not task.cancelled():
+                return task.result(), interruption
+            if task.cancelled():
+                if loop.time() > give_up_at:
+                    return None, interruption
+                task = loop.create_task(work(*arguments))
+
+
+def _anyio_shield() -> AbstractContextManager[object]:
+    """Keeps anyio from cancelling the waiting task in each turn of the loop, if the program uses anyio."""
+    anyio = sys.modules.get("anyio")
+    scope: AbstractContextManager[object] = anyio.CancelScope(shield=True) if anyio else nullcontext()
+    return scope
+
+
+def fan_out(
+    run: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    bound: int,
+    done: Callable[[Result], object] | None,
+) -> list[Result]:
+    """Runs one call for each item, at most `bound` at once; results in the items' order.
+
+    `done` is told of each in this thread as it ends. Interrupted, or when `done` raises, no further call begins,
+    and those in flight are waited for and told.
+    """
+    results: list[Result] = []
+    try:
+        # Imported late: most programs never fan out. At the interpreter's exit even that can fail.
+        from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+
+        pool = ThreadPoolExecutor(bound, thread_name_prefix="api-keys")
+        pool.submit(int).result()
+    except RuntimeError:
+        for item in items:
+            results.append(run(item))
+            if done:
+                done(results[-1])
+        return results
+    with pool:
+        futures: list[Future[Result]] = []
+        told = set[Future[Result]]()
+        try:
+            for item in items:
+                futures.append(pool.submit(run, item))
+            for future in as_completed(futures):
+                if done:
+                    try:
+                        done(future.result())
+                    finally:
+                        told.add(future)
+        finally:
+            for future in futures:
+                future.cancel()
+            if done:
+                for future in futures:
+                    if future not in told and not future.cancelled():
+                        done(future.result())
+    return [future.result() for future in futures]
+
+
+async def fan_out_async(
+    run: Callable[[Item], Coroutine[Any, Any, Result]],
+    items: Iterable[Item],
+    *,
+    bound: int,
+    done: Callable[[Result], object] | None,
+) -> list[Result]:
+    """Runs one call for each item, at most `bound` at once; results in the items' order.
+
+    `done` is told of each in this task as it ends. Cancelled, or when `done` raises, no further call begins,
+    and those in flight are waited for and told.
+    """
+    import asyncio
+
+    loop = running_loop()
+    tasks: list[asyncio.Task[Result]] = []
+    untold: set[asyncio.Task[Result]] = set()
+
+    async def settle() -> None:
+        ended, _ = await asyncio.wait(untold, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            untold.remove(task)
+            result = task.result()
+            if done:
+                done(result)
+
+    try:
+        for item in items:
+            if len(untold) == bound:
+                await settle()
+            tasks.append(loop.create_task(run(item)))
+            untold.add(tasks[-1])
+        while untold:
+            await settle()
+    finally:
+        if untold:
+            await _wind_up(untold, done)
+    return [task.result() for task in tasks]
+
+
+async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Result], object] | None) -> None:
+    """Waits for the tasks and tells of them; cancelled meanwhile, cancels them and tells of those that were done."""
+    import asyncio
+
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
+    finally:
+        ended = [task for task in tasks if task.done() and not task.cancelled()]
+        results = [task.result() for task in ended if not task.exception()]
+        if done:
+            for result in results:
+                done(result)
+
+
+def check_user_function(function: object) -> None:
+    """Refuses what is no function, or an async one: un-awaited, it would count as done."""
+    called = checked_function(function)
+    if iscoroutinefunction(called) or iscoroutinefunction(type(called).__call__):
+        raise invalid_argument("store= and verify= of the sync client are plain functions; this one is async.")
+
+
+check_user_function_async = checked_function
+"""Refuses what is no function, or one whose work nobody would do."""
+
+
+def call_user_function(function: Callable[[Item], object], item: Item) -> object:
+    """Calls a function of the user's, and refuses a result that is work still to be done."""
+    result = function(item)
+    if isinstance(result, Coroutine):
+        # Closed, or Python would warn that it was never awaited.
+        result.close()
+    return checked_result(result)
+
+
+async def call_user_function_async(function: Callable[[Item], object], item: Item) -> object:
+    """Calls a function of the user's, plain or async."""
+    result = function(item)
+    return checked_result(await result if isinstance(result, Awaitable) else result)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Gives the running event loop.
+
+    Raises:
+        ConfigurationError: none runs, or one that is not asyncio's.
+    """
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    raise configuration_error(
+        "AsyncApiKeysClient runs on asyncio, and no asyncio event loop is running (trio is not supported)."
+    )

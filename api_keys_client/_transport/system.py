@@ -1,0 +1,39 @@
+"""What the client asks of the machine that it runs on: the clock, chance, the process, and the environment."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from urllib.request import getproxies, proxy_bypass
+
+from api_keys_client._core.markers import Creation
+from api_keys_client._core.options import Environment
+
+now = time.monotonic
+"""Seconds of a clock that only goes forward."""
+
+jitter = random.random
+"""A number from 0 to 1, for the wait before another attempt."""
+
+
+def new_creation(old_id: str | None = None) -> Creation:
+    """Makes a creation by this process, with a nonce of twelve hexadecimal digits that no other key bears."""
+    return Creation(os.urandom(6).hex(), os.getpid(), old_id)
+
+
+def is_of_this_process(creation: Creation) -> bool:
+    """Tells whether this process began it, and not one that it was forked from."""
+    return creation.process == os.getpid()
+
+
+def environment() -> Environment:
+    """Gives what the client takes from the environment."""
+    return Environment(os.environ, _proxy_for)
+
+
+def _proxy_for(scheme: str, host: str) -> str | None:
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(scheme) or proxies.get("all")

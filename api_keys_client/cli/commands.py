@@ -1,0 +1,77 @@
+"""The commands that are short: the others have modules of their own."""
+
+from __future__ import annotations
+
+import platform
+
+import click
+
+import api_keys_client
+from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, command
+from api_keys_client.cli.create import ROLES, complete_role
+from api_keys_client.cli.doctor import ENGINE_VERSION
+from api_keys_client.cli.output import Output, document_of, fields_of, in_colour, listing
+
+
+@command("list")
+@click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
+@click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
+def list_keys(common: CommonOptions, description: str | None, role: str | None) -> ExitCode:
+    """List the active keys."""
+    with common.client() as client:
+        records = client.list(description, role)
+    records.sort(key=lambda record: (record.description or "", record.id))
+    common.output.answer(
+        lambda: {"keys": [document_of(record) for record in records]},
+        [(record.id, ",".join(record.roles or []), record.description or "") for record in records],
+        lambda output: [*listing(records, output), in_colour((f"{len(records)} active", "dim"))],
+    )
+    if role is not None and role not in ROLES and not records:
+        common.output.remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
+    return ExitCode.DONE
+
+
+@command("get")
+@click.argument("key_id", metavar="ID")
+def get(common: CommonOptions, key_id: str) -> ExitCode:
+    """Show the key with this ID, active or not."""
+    with common.client() as client:
+        record = client.get(key_id)
+    common.output.answer(document_of(record), fields_of(record))
+    return ExitCode.DONE
+
+
+# The sandbox reads its arguments by itself.
+@click.command(
+    "sandbox",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+@click.pass_context
+def run_sandbox(context: click.Context) -> int:
+    """Run a local server that answers as the engine does.
+
+    For development and tests only; its options: `api-keys sandbox --help`.
+    """
+    try:
+        # Late, and only here: it comes with an extra of its own.
+        from api_keys_client.sandbox.command import main
+    except ImportError as error:
+        raise CliError(str(error)) from None
+    return main(context.args, prog=context.command_path)
+
+
+@click.command("version")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+def show_version(as_json: bool) -> int:
+    """Show the versions of this program, Python and the engine.
+
+    The engine's is the one that this program was written for.
+    """
+    versions = {
+        "version": api_keys_client.__version__,
+        "python": platform.python_version(),
+        "engine": ENGINE_VERSION,
+    }
+    Output(as_json=as_json).answer(versions, list(versions.items()))
+    return ExitCode.DONE

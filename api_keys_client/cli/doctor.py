@@ -1,0 +1,255 @@
+"""`api-keys doctor`: whether the engine can be reached and used, and what to do if not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import api_keys_client
+from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, cli_message, code_of, command
+from api_keys_client.cli.output import Document, clean, in_colour
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from api_keys_client import ApiKeyResponse, ApiKeysClient, ApiKeysError
+
+ENGINE_VERSION = "2.1.686"
+"""The version of the engine that the contract was read from."""
+KEYS_MOST = 1000
+"""How many keys can be active, by the engine's documentation; its operator can set another limit."""
+
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+VERSION_MOST = 40
+SECONDS_MOST = 10.0
+
+_NO_TOKEN = "none"  # noqa: S105  # what is sent where the token must not be
+_ADDRESS = "If the engine is elsewhere, set API_KEYS_BASE_URL, or give --base-url URL."
+_TRUST = (
+    "If the certificate comes from an authority of your own, name its file: SSL_CERT_FILE=/path/to/authority.pem; "
+    "otherwise someone may be in between."
+)
+
+_PLAIN = "This port does not speak TLS. Is the engine at http:{}?"
+
+_COLOURS = {"ok": "green", "note": "yellow", "unknown": "yellow", "failed": "bold red"}
+
+
+Active: TypeAlias = "list[ApiKeyResponse] | ApiKeysError"
+
+
+class Check(NamedTuple):
+    """One line of the answer."""
+
+    name: str
+    state: str
+    found: str
+    next_step: str = ""
+    code: ExitCode = ExitCode.DONE
+
+
+class Findings:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.base_url: str | None = None
+        self.engine_version: str | None = None
+        self.active_keys: int | None = None
+
+    def add(self, name: str, state: str, found: str, next_step: str = "", code: ExitCode = ExitCode.DONE) -> None:
+        self.checks.append(Check(name, state, found, next_step, code))
+
+    def failed(self, name: str, error: ApiKeysError | CliError, next_step: str = "") -> None:
+        message, advice = (str(error), error.next_step) if isinstance(error, CliError) else cli_message(error)
+        self.add(name, "failed", message.removeprefix("list: "), next_step or advice, code_of(error))
+
+    def document(self) -> Document:
+        return {
+            "base_url": self.base_url,
+            "engine_version": self.engine_version,
+            "expected_engine_version": ENGINE_VERSION,
+            "active_keys": self.active_keys,
+            "checks": [
+                {"name": check.name, "state": check.state, "found": check.found, "next_step": check.next_step or None}
+                for check in self.checks
+            ],
+        }
+
+
+@command("doctor")
+def doctor(common: CommonOptions) -> ExitCode:
+    """See whether the engine can be used, and what to do if not.
+
+    Checks the settings, the way to the engine, TLS, the token, the engine's version, and how many keys are active.
+    """
+    findings = Findings()
+    _examine(common, findings)
+    common.output.answer(
+        findings.document(), [check[:4] for check in findings.checks], lambda _: _view(findings.checks)
+    )
+    return max(check.code for check in findings.checks)
+
+
+def _examine(common: CommonOptions, findings: Findings) -> None:
+    unset: CliError | ApiKeysError | None = None
+    try:
+        client = common.client()
+    except (CliError, api_keys_client.ConfigurationError) as error:
+        unset = error
+        try:
+            # If only the token is missing, the rest can be looked at without it.
+            client = common.client(_NO_TOKEN)
+        except api_keys_client.ConfigurationError:
+            findings.failed("settings", error, "Correct it, and try again.")
+            return
+    with client:
+        findings.base_url = client.generated.api_client.configuration.host
+        if common.base_url is None and "API_KEYS_BASE_URL" not in os.environ:
+            findings.add("address", "note", f"{findings.base_url}, the default", _ADDRESS)
+        else:
+            findings.add("address", "ok", str(findings.base_url))
+        _proxy(findings, client.generated.api_client.configuration.proxy)
+        began = time.monotonic()
+        try:
+            active: Active = client.with_options(max_attempts=1).list()
+        except api_keys_client.ApiKeysError as error:
+            active = error
+        _way(findings, active, time.monotonic() - began, plain_is_allowed=common.allow_http)
+        if isinstance(active, api_keys_client.ApiConnectionError):
+            return
+        _token(findings, active, unset)
+        _version(findings, client, min(SECONDS_MOST, common.timeout or SECONDS_MOST))
+    if isinstance(active, list):
+        _keys(findings, len(active))
+
+
+def _proxy(findings: Findings, proxy: str | None) -> None:
+    """Gives which proxy the requests go through, if they do; its URL is without the user's name and password here."""
+    if proxy is None:
+        return
+    scheme = str(findings.base_url).partition(":")[0]
+    # As Python itself looks them up: the small letters first.
+    names = (each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper()) if os.environ.get(each))
+    said_by = next(names, "the system's settings")
+    findings.add("proxy", "note", f"{proxy}, from {said_by}", "To go past it, put the engine's host into NO_PROXY.")
+
+
+def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed: bool) -> None:
+    """Tells whether an engine answers at the address, and over what."""
+    secure = str(findings.base_url).startswith("https:")
+    if isinstance(active, api_keys_client.ApiConnectionError):
+        if active.kind == "not_tls":
+            findings.failed("tls", active, _PLAIN.format(str(findings.base_url).partition(":")[2]))
+        elif active.kind in ("tls", "tls_refused", "tls_untrusted"):
+            findings.failed("tls", active, _TRUST)
+        else:
+            findings.failed("reachable", active)
+        return
+    if isinstance(active, api_keys_client.ApiKeysError) and not _is_denied(active):
+        findings.failed("reachable", active)
+    else:
+        findings.add("reachable", "ok", f"answered in {1000 * seconds:.0f} ms")
+    if secure:
+        findings.add("tls", "ok", "the certificate verifies")
+    elif plain_is_allowed:
+        findings.add("tls", "note", "plain http: the token can be read on the way", "Use https, if the engine has it.")
+    else:
+        findings.add("tls", "ok", "not needed: the engine is on this machine")
+
+
+def _is_denied(active: Active) -> bool:
+    return isinstance(active, (api_keys_client.AuthenticationError, api_keys_client.PermissionDeniedError))
+
+
+def _token(findings: Findings, active: Active, unset: CliError | ApiKeysError | None) -> None:
+    if unset is not None:
+        findings.failed("token", unset, "Set API_KEYS_TOKEN, or give --token-file FILE: the engine's admin key.")
+    elif isinstance(active, list):
+        findings.add("token", "ok", "accepted")
+    elif _is_denied(active):
+        findings.failed("token", active)
+    else:
+        findings.add("token", "unknown", "the engine did not get to look at it")
+
+
+def _keys(findings: Findings, count: int) -> None:
+    findings.active_keys = count
+    if count < 0.9 * KEYS_MOST:
+        findings.add("keys", "ok", f"{count} active", "See them: api-keys list" if count else "")
+    else:
+        findings.add(
+            "keys",
+            "note",
+            f"{count} active; by its documentation the engine allows {KEYS_MOST}",
+            "Deactivate those that nothing uses any more.",
+        )
+
+
+def _version(findings: Findings, client: ApiKeysClient, seconds: float) -> None:
+    version = _ask_version(client, seconds)
+    if isinstance(version, Unknown):
+        findings.add(
+            "version",
+            "unknown",
+            f"not told ({version.why}); this program was written for {ENGINE_VERSION}",
+            "Nothing, as long as the commands work.",
+        )
+        return
+    findings.engine_version = version
+    if version == ENGINE_VERSION:
+        findings.add("version", "ok", f"{version}, which this program was written for")
+    else:
+        findings.add(
+            "version",
+            "note",
+            f"{version}; this program was written for {ENGINE_VERSION}",
+            "Nothing, as long as the commands work; if one meets an unexpected answer, update api-keys-client.",
+        )
+
+
+class Unknown(NamedTuple):
+    """Why the version could not be had."""
+
+    why: str
+
+
+def _ask_version(client: ApiKeysClient, seconds: float) -> str | Unknown:
+    """Gives what the engine's own description says; anyone may read it, so it is not sent the token."""
+    api: Any = client.with_options(token=_NO_TOKEN, timeout=seconds).generated.api_client
+    try:
+        answer = api.call_api("GET", f"{api.configuration.host}/openapi.json").response
+        try:
+            body = answer.read(MAX_DOCUMENT_BYTES + 1) if answer.status == 200 else b""
+        finally:
+            # The rest of it is not wanted.
+            answer.close()
+        if answer.status != 200:
+            return Unknown(f"/openapi.json is answered {answer.status}")
+        version = json.loads(body)["info"]["version"]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return Unknown("/openapi.json is something else")
+    except Exception as error:
+        # The libraries' own: whatever it is, it is only this line that is lost.
+        return Unknown(f"asking for /openapi.json failed: {type(error).__name__}")
+    if not isinstance(version, str) or not version:
+        return Unknown("/openapi.json is something else")
+    return clean(version[:VERSION_MOST])
+
+
+def _view(checks: Iterable[Check]) -> Iterator[RenderableType]:
+    # Late: only a terminal needs it.
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for check in checks:
+        grid.add_row(in_colour((check.state, _COLOURS[check.state])), check.name, in_colour(check.found))
+        if check.next_step:
+            grid.add_row("", "", in_colour((check.next_step, "dim")))
+    yield grid

@@ -1,0 +1,167 @@
+"""What a command shows: an answer on stdout, as a document, as plain lines or for the eye, and the rest on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from api_keys_client import ApiKeyResponse
+
+Document: TypeAlias = dict[str, Any]
+
+TABLE_FROM = 80
+"""Columns from which on a table leaves a description enough room beside an id."""
+
+_ESCAPED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def clean(text: str) -> str:
+    """Gives the text without what a terminal would obey, or a line-by-line reader stumble over."""
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    return _ESCAPED.get(character) or character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def isoformat(value: datetime | None) -> str | None:
+    """As the server said it: without an offset where it gave none."""
+    return None if value is None else value.isoformat()
+
+
+def document_of(record: ApiKeyResponse) -> Document:
+    """Gives a record for a program, without whatever secret an answer may hold."""
+    return {
+        "id": record.id,
+        "description": record.description,
+        "roles": list(record.roles or []),
+        "is_active": record.is_active,
+        "created_at": isoformat(record.created_at),
+        "deactivated_at": isoformat(record.deactivated_at),
+    }
+
+
+def fields_of(record: ApiKeyResponse) -> list[tuple[str, str]]:
+    """Gives a record for a person, name by name."""
+    state = "active"
+    if not record.is_active:
+        state = f"inactive since {isoformat(record.deactivated_at)}" if record.deactivated_at else "inactive"
+    return [
+        ("id", record.id),
+        ("roles", ",".join(record.roles or [])),
+        ("description", record.description or ""),
+        ("state", state),
+    ]
+
+
+def console(stream: TextIO) -> Console:
+    """Rich on one of the two streams; only for one that is a terminal, or FORCE_COLOR would colour a pipe."""
+    # Late: a pipe has no use for it.
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tells whether a stream is there, which a closed one is not, and is a terminal."""
+    return stream is not None and stream.isatty()
+
+
+def in_colour(*parts: str | tuple[str, str]) -> Text:
+    """Gives one line out of plain and styled pieces, made harmless."""
+    # Late, as above.
+    from rich.text import Text
+
+    return Text.assemble(*(clean(part) if isinstance(part, str) else (clean(part[0]), part[1]) for part in parts))
+
+
+class Output:
+    """Where a command's answer and its remarks go."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def answer(
+        self,
+        document: Document | Callable[[], Document],
+        rows: Iterable[Sequence[str]],
+        view: Callable[[Console], Iterable[RenderableType]] | None = None,
+    ) -> None:
+        """Gives the command's answer, in the form that was asked for or that suits where it goes.
+
+        Args:
+            document: for `--json`.
+            rows: for a pipe, one line each, its cells separated by tabs.
+            view: for a terminal; None: the rows, as names and values.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self.as_json:
+            made = document if isinstance(document, dict) else document()
+            # In ASCII, so that no character of a description can be one that the terminal obeys.
+            sys.stdout.write(json.dumps(made, indent=2) + "\n")
+        elif sys.stdout.isatty():
+            output = console(sys.stdout)
+            for line in view(output) if view else _named(rows):
+                # Wrapped by the terminal, so that an id or a secret can be copied whole.
+                output.print(line, soft_wrap=not hasattr(line, "columns"))
+        else:
+            sys.stdout.writelines("\t".join(map(clean, row)) + "\n" for row in rows)
+        sys.stdout.flush()
+
+    def remark(self, *parts: str | tuple[str, str]) -> None:
+        """Gives one line on stderr; the styles of its parts show on a terminal only."""
+        if sys.stderr.isatty():
+            console(sys.stderr).print(in_colour(*parts), soft_wrap=True)
+        else:
+            sys.stderr.write("".join(clean(part if isinstance(part, str) else part[0]) for part in parts) + "\n")
+        sys.stderr.flush()
+
+    def complain(self, message: str, next_step: str = "") -> None:
+        """Gives what went wrong, in one line, and what to do about it, in another."""
+        self.remark(("api-keys: ", "bold red"), message)
+        if next_step:
+            self.remark(next_step)
+
+
+def _named(rows: Iterable[Sequence[str]]) -> Iterable[Text]:
+    for name, value in rows:
+        yield in_colour((f"{name:<13}", "dim"), (value, "bold cyan" if name.endswith("id") else "none"))
+
+
+def listing(records: Sequence[ApiKeyResponse], output: Console) -> Iterable[RenderableType]:
+    """Records for the eye: a table, or one below the other where that would be too narrow. No id is ever cut."""
+    if output.width < TABLE_FROM:
+        for record in records:
+            yield in_colour((record.id, "bold cyan"))
+            about = [*filter(None, (", ".join(record.roles or []), record.description))]
+            if about:
+                yield in_colour("  ", "  ".join(about))
+        return
+    # Late: only a terminal needs it.
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("id", no_wrap=True, min_width=36)
+    table.add_column("roles", overflow="fold", max_width=26)
+    table.add_column("description", overflow="fold")
+    for record in records:
+        cells = (", ".join(record.roles or []), record.description or "")
+        table.add_row(in_colour((record.id, "bold cyan")), *map(in_colour, cells))
+    yield table
+
+
+def give_up_stdout() -> None:
+    """Lets what could not be written go, so that Python does not try again, and complain, when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,181 @@
+"""`api-keys rotate`: a new key in place of an old one, written to where it is used."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+import api_keys_client
+from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, check_place, command, named_store
+from api_keys_client.cli.output import document_of
+
+if TYPE_CHECKING:
+    from api_keys_client import CreatedKey
+
+
+SECRET_MOST = 64 * 1024
+
+_NOT_SPARED = "Name another file, or add --overwrite if its content is not needed."
+
+
+@command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.argument("words", metavar="[CMD]...", nargs=-1)
+@click.option("--to-file", metavar="FILE", help="Write the secret to a file that only you can read.")
+@click.option("--overwrite", is_flag=True, help="Replace what the file holds, even if it is not the old key's secret.")
+@click.option("--to-env-file", nargs=2, metavar="FILE NAME", help="Write it to one variable of a dotenv file.")
+@click.option(
+    "--to-command", is_flag=True, help="Give it to the command that follows, on its standard input. Comes last."
+)
+@click.option("--keep-old", is_flag=True, help="Leave the old key active.")
+@click.option(
+    "--leftovers",
+    type=click.Choice(["refuse", "deactivate", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="What to do about keys that earlier rotations of this one left active.",
+)
+def rotate(
+    common: CommonOptions,
+    key_id: str,
+    words: tuple[str, ...],
+    to_file: str | None,
+    overwrite: bool,
+    to_env_file: tuple[str, str] | None,
+    to_command: bool,
+    keep_old: bool,
+    leftovers: Literal["refuse", "deactivate", "keep"],
+) -> ExitCode:
+    """Put a new key in place of an old one, and store its secret.
+
+    One of --to-file, --to-env-file and --to-command is needed; CMD is the command of the last. The key with this ID is
+    deactivated once the new one is stored.
+    """
+    store, place = _target(words, to_file, to_env_file, to_command=to_command)
+    if to_file is None and overwrite:
+        raise CliError("--overwrite is for --to-file. Nothing was sent.")
+    if to_file is not None and not overwrite and _is_new(to_file, key_id):
+        # Late, as all that --help does not need.
+        from api_keys_client import stores
+
+        # Nor is what comes there meanwhile lost.
+        store = named_store("--to-file", to_file, partial(stores.file, overwrite=False))
+    storing = _Storing(store)
+    with common.client() as client:
+        try:
+            rotation = client.rotate(key_id, store=storing, keep_old=keep_old, leftovers=leftovers)
+        except KeyboardInterrupt as interruption:
+            raise _interrupted(interruption, key_id, storing, place) from interruption
+    old = "active" if keep_old else "inactive"
+    common.output.answer(
+        {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
+        [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place)],
+    )
+    if rotation.left_active and leftovers != "keep":
+        common.output.remark(
+            f"Left active, because their descriptions or roles are others: {', '.join(rotation.left_active)}"
+        )
+    if keep_old:
+        common.output.remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
+    return ExitCode.DONE
+
+
+class _Storing:
+    """A store that knows how far it came."""
+
+    def __init__(self, store: Callable[[CreatedKey], None]) -> None:
+        self._store = store
+        self.new_id: str | None = None
+        self.is_done = False
+
+    def __call__(self, new: CreatedKey) -> None:
+        self.new_id = new.id
+        self._store(new)
+        self.is_done = True
+
+
+def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing, place: str) -> CliError:
+    """Gives what is known of both keys, and what to do about them."""
+    code = ExitCode.INTERRUPTED
+    if storing.is_done:
+        return CliError(
+            f"interrupted. The new key {storing.new_id} is stored ({place}); the old one may still be active.",
+            f"When nothing uses the old one any more: api-keys deactivate {old_id}",
+            code,
+        )
+    if storing.new_id is not None:
+        what = f"Keys {old_id} and {storing.new_id} are both active: it is not known which is stored."
+        return CliError(f"interrupted. {what}", "See which is stored, and deactivate the other one.", code)
+    notes = getattr(interruption, "__notes__", ["Both keys may be active."])
+    return CliError(
+        f"interrupted. {' '.join(notes)}",
+        f"Look for `(replaces {old_id}` in `api-keys list`; the next rotation names what this one left.",
+        code,
+    )
+
+
+def _target(
+    words: tuple[str, ...], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
+) -> tuple[Callable[[CreatedKey], None], str]:
+    """Gives the store that was asked for, and its name."""
+    if (to_file is not None) + (to_env_file is not None) + to_command != 1:
+        raise CliError(
+            "say where the new secret goes, to one place. Nothing was sent.",
+            "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
+        )
+    if to_command != bool(words):
+        raise CliError(
+            "--to-command comes last, with the command after it. Nothing was sent."
+            if to_command
+            else "one id at a time; a command is given with --to-command, at the end. Nothing was sent.",
+        )
+    # Late, as all that --help does not need.
+    from api_keys_client import stores
+
+    if to_file is not None:
+        check_place("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
+        return named_store("--to-file", to_file, stores.file), to_file
+    if to_env_file is not None:
+        path, name = to_env_file
+        return named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}"
+    if shutil.which(words[0]) is None:
+        raise CliError("there is no such program to give the secret to. Nothing was sent.")
+    return stores.command(list(words)), words[0]
+
+
+def _is_new(file: str, key_id: str) -> bool:
+    """Returns whether a file is empty or not there; else it holds the secret of the key that is replaced.
+
+    Raises:
+        Stop: it holds anything else, which may be needed.
+    """
+    # Late, as above.
+    from pydantic import SecretStr
+
+    try:
+        with open(file, "rb") as opened:
+            is_empty = os.fstat(opened.fileno()).st_size == 0
+            found = SecretStr(opened.read(SECRET_MOST).decode("utf-8", "replace").strip())
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise CliError(
+            f"the FILE of --to-file cannot be read, so nothing was sent: {error.strerror}.", _NOT_SPARED
+        ) from None
+    owner = api_keys_client.key_id_from_secret(found)
+    if not found or owner == key_id.lower():
+        return is_empty
+    if owner is None:
+        raise CliError(
+            f"{file} holds something else than the secret of the key to be replaced. Nothing was sent.", _NOT_SPARED
+        )
+    raise CliError(
+        f"{file} holds the secret of another key, {owner}. Nothing was sent.",
+        f"To replace that one: api-keys rotate {owner} --to-file {shlex.quote(file)}. {_NOT_SPARED}",
+    )

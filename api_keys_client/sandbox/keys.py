@@ -1,0 +1,140 @@
+"""The keys that a sandbox knows, in SQLite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import sqlite3
+import time
+import uuid
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_OPEN: Final = """
+    pragma synchronous = off; -- a killed sandbox loses nothing so, only a machine without power might
+    pragma user_version = 1; -- written so that a file that cannot be fails here
+    create table if not exists sandbox_keys (
+        id text primary key, digest blob not null, description text, roles text not null,
+        created_at real not null, deactivated_at real
+    )
+"""
+_OPEN_COLUMNS: Final = {"id", "digest", "description", "roles", "created_at", "deactivated_at"}
+_COLUMNS: Final = "id, description, roles, created_at, deactivated_at"
+_ACTIVE: Final = "from sandbox_keys where deactivated_at is null"
+
+
+class StoredKey(NamedTuple):
+    """A key as the sandbox's database has it; times are seconds since the epoch."""
+
+    id: str
+    description: str | None
+    roles: tuple[str, ...]
+    created_at: float
+    deactivated_at: float | None
+
+    @property
+    def is_active(self) -> bool:
+        """Tells whether the key has not been deactivated."""
+        return self.deactivated_at is None
+
+
+class KeyStore:
+    """The keys, in SQLite; of a secret it keeps the SHA-256 only. Not thread-safe: its user holds a lock."""
+
+    def __init__(self, database: str | os.PathLike[str]) -> None:
+        if database not in (":memory:", ""):
+            _check_ours(Path(database))
+        self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
+        try:
+            self._connection.executescript(_OPEN)
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def add(
+        self, description: str | None, roles: list[str], created_at: float, limit: int
+    ) -> tuple[StoredKey, str] | None:
+        """Gives a new key and its secret, or None when `limit` keys are active."""
+        key = StoredKey(str(uuid.uuid4()), description, tuple(roles), created_at, None)
+        secret = base64.b64encode(f"{key.id}:{secrets.token_urlsafe(32)}".encode()).decode()
+        added = self._connection.execute(
+            f"insert into sandbox_keys select ?, ?, ?, ?, ?, null where (select count(*) {_ACTIVE}) < ?",
+            (key.id, _digest(secret), description, json.dumps(roles), created_at, limit),
+        )
+        return (key, secret) if added.rowcount else None
+
+    def find(self, key_id: str) -> StoredKey | None:
+        """Gives the key with this id, active or not."""
+        return next(iter(self._select("from sandbox_keys where id = ?", key_id)), None)
+
+    def active(self) -> list[StoredKey]:
+        """Gives the active keys in the order of their digests, which has nothing to do with their age."""
+        return self._select(f"{_ACTIVE} order by digest")
+
+    def all(self) -> list[StoredKey]:
+        """Gives every key, active or not, in the order of creation."""
+        return self._select("from sandbox_keys order by rowid")
+
+    def deactivate(self, key_id: str) -> StoredKey | None:
+        """Deactivate the key, again if it was inactive already."""
+        self._connection.execute("update sandbox_keys set deactivated_at = ? where id = ?", (time.time(), key_id))
+        return self.find(key_id)
+
+    def accepts(self, secret: str) -> bool:
+        """Tells whether this is the secret of an active key."""
+        return bool(self._select(f"{_ACTIVE} and digest = ?", _digest(secret)))
+
+    def clear(self) -> None:
+        """Forget every key."""
+        self._connection.execute("delete from sandbox_keys")
+
+    def close(self) -> None:
+        """Close the database; a `:memory:` one is gone with that."""
+        self._connection.close()
+
+    def _select(self, rest: str, *values: str | bytes) -> list[StoredKey]:
+        rows = self._connection.execute(f"select {_COLUMNS} {rest}", values)
+        return [
+            StoredKey(key_id, description, tuple(json.loads(roles)), created_at, deactivated_at)
+            for key_id, description, roles, created_at, deactivated_at in rows
+        ]
+
+
+def _check_ours(file: Path) -> None:
+    """Makes the file, for its owner alone, or looks whether it is a sandbox's, without writing to it.
+
+    Raises:
+        sqlite3.Error: it is another program's database, or none, or cannot be used.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise sqlite3.OperationalError(error.strerror) from None
+    else:
+        return
+    uri = file.absolute().as_uri()
+    try:
+        found = _look(f"{uri}?mode=ro")
+    except sqlite3.OperationalError:
+        # One that was written to by a process that was killed has to be put right first.
+        found = _look(f"{uri}?mode=rw")
+    if found not in ((set(), set()), ({"sandbox_keys"}, _OPEN_COLUMNS)):
+        raise sqlite3.DatabaseError("it is the database of another program")
+
+
+def _look(uri: str) -> tuple[set[str], set[str]]:
+    """Gives the names of a database's tables and views, and of the columns of ours."""
+    names = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        columns = connection.execute("select name from pragma_table_info('sandbox_keys')").fetchall()
+        return {name for (name,) in connection.execute(names)}, {name for (name,) in columns}
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode(errors="surrogatepass")).digest()

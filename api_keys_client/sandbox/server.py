@@ -1,0 +1,98 @@
+"""The sandbox's server: Werkzeug's, on HTTP/1.1 with connections that stay open, quiet, and ended at once."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any, Final
+from wsgiref.types import WSGIApplication
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.test import run_wsgi_app
+
+_POLL: Final = 0.01
+_PATIENCE: Final = 0.5
+_INVALID: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+    b"Content-Length: 30\r\n\r\nInvalid HTTP request received."
+)
+
+
+class LoopbackServer(ThreadedWSGIServer):
+    """Listens from its making on; an OSError says that the address cannot be had."""
+
+    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Left to bind by itself, Werkzeug's server prints a failure and exits.
+        with socket.create_server((host, port), family=family, backlog=128) as listener:
+            super().__init__(host, port, application, _Handler, fd=listener.fileno())
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        self._open: dict[threading.Thread, socket.socket] = {}
+        self._accepting = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
+        self._accepting.start()
+
+    def stop(self) -> None:
+        """Accept nothing more, let answers under way go out, and end every connection and thread."""
+        self.shutdown()
+        self._accepting.join()
+        for how, patience in ((socket.SHUT_RD, _PATIENCE), (socket.SHUT_RDWR, None)):
+            remaining = list(self._open.items())
+            for _, connection in remaining:
+                with suppress(OSError):
+                    connection.shutdown(how)
+            for thread, _ in remaining:
+                thread.join(patience)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection's requests in a thread that `stop` can find."""
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self._open[thread] = request
+        thread.start()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Does the thread's work."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            del self._open[threading.current_thread()]
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close without the orderly goodbye, which would take the reset from a dropped connection."""
+        self.close_request(request)
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Keep quiet: the terminal belongs to whoever runs the tests."""
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and leave the connection open, which Werkzeug's own method never does."""
+        lengths = {*self.headers.get_all("Content-Length", [])}
+        if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+            # As the engine's server: what is behind it cannot be told from the next request.
+            self.close_connection = True
+            self.wfile.write(_INVALID)
+            return
+        body, status, headers = run_wsgi_app(self.server.app, self.make_environ())
+        bodiless = self.command == "HEAD" or status[:3] in ("204", "304")
+        old = self.request_version == "HTTP/1.0"
+        chunked = not (bodiless or old or "Content-Length" in headers)
+        self.close_connection |= old or headers.get("Connection") == "close"
+        headers["Date"] = self.date_time_string()
+        if chunked:
+            headers["Transfer-Encoding"] = "chunked"
+        if self.close_connection:
+            headers["Connection"] = "close"
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        # One write for the whole, so that it leaves in as few packets as can be.
+        unsent = f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1")
+        try:
+            for data in body:
+                unsent += b"%x\r\n%b\r\n" % (len(data), data) if chunked and data else data
+            unsent += b"0\r\n\r\n" if chunked else b""
+        finally:
+            self.wfile.write(unsent)

@@ -1,0 +1,16 @@
+"""What the tests of stores begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.storing import OLD
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    path = tmp_path / "engine"
+    path.write_text(OLD)
+    return path

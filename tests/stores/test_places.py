@@ -1,0 +1,170 @@
+"""Which files and folders a secret is not put into."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_keys_client import InvalidRequestError, NotStored, Outcome, stores
+from tests.support.rotations import caught
+from tests.support.storing import MAKERS, NEW, OLD, MakeStore, created, not_stored, unchanged
+
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
+
+
+class PathOfBytes:
+    def __fspath__(self) -> bytes:
+        return b"engine"
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: MakeStore
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    Path("link").symlink_to("elsewhere")
+    places: list[tuple[Any, str]] = [
+        (None, "not NoneType"),
+        (7, "not int"),
+        (b"engine", "not bytes"),
+        (PathOfBytes(), "not PathOfBytes"),
+        ("\ud800", "lone surrogate"),
+        ("n" * 250, "name too long"),
+        ("é" * 125, "name too long"),
+        ("f/" * 2500 + "engine", "name too long"),
+        ("a\0b", "no path"),
+        ("", "no regular file"),
+        ("/", "no regular file"),
+        (tmp_path, "no regular file"),
+        ("fifo", "no regular file"),
+        ("fifo/engine", "folder is not there"),
+        ("missing/engine", "folder is not there"),
+        ("link", "symlink"),
+    ]
+    for path, problem in places:
+        with pytest.raises(InvalidRequestError, match=problem) as refusal:
+            make(path)
+        assert refusal.value.outcome is Outcome.NOT_SENT
+        assert str(refusal.value).replace("\0", "").isprintable()
+    assert {*os.listdir()} == {"fifo", "link"}
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+def test_every_length_of_a_name_is_refused_or_written(tmp_path: Path, make: MakeStore) -> None:
+    written = 0
+    for length in range(225, 260):
+        try:
+            store = make(tmp_path / ("n" * length))
+        except InvalidRequestError:
+            continue
+        store(created())
+        written += 1
+    assert 0 < written < 30
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidRequestError, match="working directory is gone"):
+        stores.file("engine")
+    stores.file(tmp_path / "engine")(created())
+
+
+def test_a_name_whose_bytes_are_no_text_can_be_told_of(tmp_path: Path) -> None:
+    name = os.fsdecode(b"engine\xff")
+    try:
+        stores.file(tmp_path / name)(created())
+    except NotStored:
+        pytest.skip("this filesystem's names are text")
+    assert (tmp_path / name).read_text() == NEW
+    with pytest.raises(InvalidRequestError) as refusal:
+        stores.file(tmp_path / name / "engine")
+    assert str(refusal.value).isprintable()
+
+
+def test_a_place_that_is_unfit_by_then_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    target, elsewhere = tmp_path / "folder" / "engine", tmp_path / "elsewhere"
+    elsewhere.write_text(OLD)
+    store = stores.file(target)
+    target.symlink_to(elsewhere)
+    assert "symlink" in not_stored(store)
+    assert (elsewhere.read_text(), target.is_symlink()) == (OLD, True)
+    target.unlink()
+    target.parent.rmdir()
+    assert "folder is not there" in not_stored(store)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o707], ids=oct)
+def test_a_folder_that_others_can_write_to_is_refused(target: Path, mode: int) -> None:
+    store = stores.file(target)
+    target.parent.chmod(mode)
+    with pytest.raises(InvalidRequestError, match=f"others can write to {target.parent}"):
+        stores.file(target)
+    assert "others can write" in not_stored(store)
+    assert unchanged(target)
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o1777, False), (0o755, False)])
+def test_so_is_one_below_such_a_folder(tmp_path: Path, mode: int, refused: bool) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    tmp_path.chmod(mode)
+    error = caught(lambda: stores.file(folder / "engine"))
+    assert isinstance(error, InvalidRequestError) if refused else error is None
+
+
+def test_a_link_in_the_way_does_not_hide_such_a_folder(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open"
+    (open_to_all / "mine").mkdir(parents=True)
+    open_to_all.chmod(0o777)
+    (tmp_path / "link").symlink_to(open_to_all / "mine")
+    with pytest.raises(InvalidRequestError, match=f"others can write to {open_to_all}"):
+        stores.file(tmp_path / "link" / "engine")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+def test_another_users_folder_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY, NOBODY)
+    with pytest.raises(InvalidRequestError, match="belongs to another user"):
+        stores.file(tmp_path / "engine")
+
+
+def test_a_folder_that_is_read_only_or_cannot_be_looked_at() -> None:
+    with without_privileges() as folder:
+        store = stores.file(folder / "engine")
+        folder.chmod(0o500)
+        assert "Permission denied" in not_stored(store)
+        assert [*folder.iterdir()] == []
+        folder.chmod(0)
+        assert "Permission denied" in not_stored(store)
+        with pytest.raises(InvalidRequestError, match="Permission denied"):
+            stores.file(folder / "engine")
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder of a user's whom modes keep out, unlike root."""
+    folder = Path(tempfile.mkdtemp())
+    user = os.geteuid()
+    if user == 0:
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
