@@ -107,12 +107,12 @@ def roles(made: Json) -> Json:
         (lambda made: roles(made)["x-enum-varnames"].pop(), "one x-enum-varnames per enum value is needed"),
         (lambda made: fields(made).update(owner=ref("Owner")), "#/components/schemas/Owner is referred to"),
         # No file can have so long a name; the generator has written other models when it comes to this.
-        (
+        pytest.param(
             lambda made: schemas(made).update({"X" * 255: {"type": "object", "properties": {"name": {}}}}),
             "the generator failed: .*Could not generate model",
+            marks=pytest.mark.slow,
         ),
         (lambda made: made["paths"][LIST]["get"].update(operationId="list"), "there is no get_all_active.*on which"),
-        (lambda made: made["paths"][LIST]["post"].update(tags=["Keys"]), "there is no .*tags.API Keys, on which"),
         (lambda made: fields(made).pop("is_active"), "there is no ApiKeyResponse.is_active, on which"),
     ],
 )
@@ -128,12 +128,11 @@ def test_a_contract_that_fails_changes_nothing(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\xff\xfe\xfd", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "not an OpenAPI document"),
         (None, "No such file .*openapi.json"),
     ],
-    ids=["bytes", "deep", "list", "gone"],
+    ids=["deep", "list", "gone"],
 )
 def test_what_is_no_contract_changes_nothing(
     project: Path, content: bytes | None, reason: str, capfd: pytest.CaptureFixture[str]
@@ -163,7 +162,7 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("times", "text", "result"),
-    [(2, "old old", "new new"), (None, "old old", "new new"), (1, "old old", None), (2, "old", None), (None, "", None)],
+    [(2, "old old", "new new"), (None, "old old", "new new"), (1, "old old", None), (None, "", None)],
 )
 def test_a_substitution_matches_as_often_as_it_says(times: int | None, text: str, result: str | None) -> None:
     tree = {"_generated/a.py": text.encode(), "docs/A.md": b"old"}
