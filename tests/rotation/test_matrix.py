@@ -165,7 +165,7 @@ CELLS: dict[str, Cell] = {
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
-    """The async source on the engine; the sync client where Python interrupts it, the spec where it answers a record."""
+    """The async source on the engine; the sync client where it is interrupted, the spec where it answers a record."""
     for name, cell in CELLS.items():
         yield name, "async", "engine"
         if cell.error in (KeyboardInterrupt, SystemExit):
