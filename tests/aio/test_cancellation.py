@@ -114,7 +114,7 @@ def test_no_place_is_lost_wherever_calls_are_cancelled(engine: Sandbox) -> None:
     async def main() -> None:
         async with AsyncApiKeysClient(engine.url, token=engine.token) as client:
             for name, fault in faults.items():
-                for turns in (0, 1, 2, 3, 5, 8, 50):
+                for turns in (0, 1, 3, 8, 50):
                     arrived = threading.Event()
                     engine.queue(fault(arrived), operation="list", times=POOL_SIZE)
                     tasks = [asyncio.ensure_future(client.list()) for _ in range(2 * POOL_SIZE)]

@@ -134,17 +134,6 @@ def test_waiting_for_a_connection_is_not_waiting_for_the_answer() -> None:
         assert len(server.requests) == POOL_SIZE + 2
 
 
-def test_many_at_once_get_their_own_answers(engine: Sandbox) -> None:
-    async def main() -> None:
-        async with AsyncApiKeysClient(engine.url, token=engine.token) as client:
-            created = await asyncio.gather(*(client.create(f"key {number}") for number in range(60)))
-            records = await asyncio.gather(*(client.get(key.id) for key in created))
-        assert [record.id for record in records] == [key.id for key in created]
-        assert [record.description for record in records] == [f"key {number}" for number in range(60)]
-
-    run(main())
-
-
 def test_only_the_clients_own_logger_speaks(engine: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with AsyncApiKeysClient(engine.url, token=engine.token) as client:

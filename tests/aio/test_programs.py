@@ -33,7 +33,6 @@ def output(finished: subprocess.CompletedProcess[str]) -> str:
     "use",
     [
         "import api_keys_client",
-        "from api_keys_client import ApiKeysClient",
         "from api_keys_client import ApiKeysClient; ApiKeysClient(sys.argv[1], token=sys.argv[2]).list()",
     ],
 )
@@ -49,17 +48,6 @@ def test_without_aiohttp_it_says_what_to_install() -> None:
     assert finished.stderr.splitlines()[-1] == (
         "ImportError: AsyncApiKeysClient needs aiohttp: pip install 'api-keys-client[async]'"
     )
-
-
-def test_without_aiohttp_the_sync_client_works(engine: Sandbox) -> None:
-    code = """
-import sys
-sys.modules["aiohttp"] = None
-from api_keys_client import ApiKeysClient
-with ApiKeysClient(sys.argv[1], token=sys.argv[2]) as client:
-    print(client.list())
-"""
-    assert output(run(code, engine.url, engine.token)) == "[]"
 
 
 PROGRAM = """
@@ -134,6 +122,7 @@ with server() as url:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
 def test_neither_memory_nor_sockets_grow() -> None:
     """A thousand calls with 50 in flight, and ten thousand in a row; the first thousand may fill what is kept."""

@@ -31,6 +31,8 @@ from tests.support.clients import Connect, requests
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
+@pytest.mark.parametrize("sandbox", ["engine", "spec"], indirect=True)
 def test_a_key_lives_its_whole_life(sandbox: Sandbox, client: ApiKeysClient) -> None:
     created = client.create("ci", [Role.TASK_ADMIN, "ORG-AUDITOR"])
     secret = created.key.get_secret_value()
@@ -86,12 +88,14 @@ def test_unknown_fields_and_roles_are_read(httpserver: HTTPServer, connect: Conn
     assert connect(httpserver.url_for(""), token="token").get(UNKNOWN_ID).roles == ["NEW"]
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "/engine", "/team/engine/", f"/tenants/{uuid.UUID(int=0)}"])
+@pytest.mark.parametrize("prefix", ["/", "/team/engine/", f"/tenants/{uuid.UUID(int=0)}"])
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_a_base_url_may_have_a_path(httpserver: HTTPServer, connect: Connect, prefix: str) -> None:
     httpserver.expect_request(f"{prefix.rstrip('/')}/auth/api_keys/").respond_with_json([])
     assert connect(httpserver.url_for(prefix), token="token").list() == []
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_what_is_sent(httpserver: HTTPServer, connect: Connect) -> None:
     httpserver.expect_request("/auth/api_keys/").respond_with_json([])
     client = connect(httpserver.url_for(""), token="token", headers={"X-Team": "platform"})
@@ -108,6 +112,7 @@ def test_what_is_sent(httpserver: HTTPServer, connect: Connect) -> None:
     assert "Cookie" not in second
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_list_filters(client: ApiKeysClient) -> None:
     ci = client.create("ci", ["TASK-ADMIN"])
     with client.temporary_key("ci", ["ORG-ADMIN"]) as temporary:
@@ -196,6 +201,7 @@ def test_the_key_limit(connect: Connect) -> None:
         assert caught.value.outcome is Outcome.REJECTED
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_many_deactivations_do_not_stop_at_a_failure(sandbox: Sandbox, client: ApiKeysClient) -> None:
     ids = [client.create(f"key {number}").id for number in range(12)]
     ids.insert(5, UNKNOWN_ID)
@@ -209,6 +215,7 @@ def test_many_deactivations_do_not_stop_at_a_failure(sandbox: Sandbox, client: A
     assert client.deactivate_many([]) == []
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_an_interrupted_many_tells_those_done(sandbox: Sandbox, client: ApiKeysClient) -> None:
     ids = [client.create().id for _ in range(30)]
     told: list[str] = []
@@ -224,6 +231,7 @@ def test_an_interrupted_many_tells_those_done(sandbox: Sandbox, client: ApiKeysC
     assert set(told) == {key.id for key in sandbox.keys() if not key.is_active}
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_a_view_shares_the_connections_and_leaves_them_open(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with client.with_options(max_attempts=1, timeout=5, deadline=9) as view:
         assert view.list() == []
@@ -247,6 +255,7 @@ def test_a_view_of_a_subclass_has_what_it_keeps(engine: Sandbox) -> None:
         assert client.with_options(max_attempts=1).team == "platform"
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_a_closed_client_says_so(sandbox: Sandbox, client: ApiKeysClient) -> None:
     client.close()
     client.close()

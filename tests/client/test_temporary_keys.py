@@ -16,6 +16,7 @@ from tests.support.clients import Connect, requests
 from tests.support.interrupts import press_here
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with client.temporary_key("ci", ["TASK-ADMIN"]) as temporary:
         assert sandbox.accepts(temporary.key.get_secret_value())

@@ -74,6 +74,7 @@ def test_closing_ends_the_calls_in_flight(authority: trustme.CA, scheme: str) ->
     assert len(server.requests) == BOUND
 
 
+@pytest.mark.parametrize("driver", ["sync", "async"])
 def test_closing_closes_the_idle_connections(connect: Connect) -> None:
     left = threading.Event()
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api_keys_client.sandbox import Sandbox
-from tests.support.cuts import BOTH, DRIVERS, NEW, OLD, Cut, Held, Which, at_the_same_time
+from tests.support.cuts import BOTH, NEW, OLD, Cut, Held, Which, at_the_same_time
 from tests.support.rotations import active, assert_survived, connecting
 
 CHILD = """
@@ -113,7 +113,7 @@ def killing(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", ["sync"])
 @pytest.mark.parametrize("name", KILLS)
 def test_what_a_killed_process_leaves(
     killing: dict[str, Future[Any]], request: pytest.FixtureRequest, name: str, driver: str

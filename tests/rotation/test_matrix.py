@@ -69,13 +69,9 @@ NOT_UNDONE = r"Key <new> was made and could not be deactivated.* The old key <ol
 # "healed" is the default number of attempts, which gets over a fault that is met once.
 CELLS: dict[str, Cell] = {
     "list dropped before": Cell(ApiConnectionError, "old", OLD, "list: ", (("list", "dropped before"),)),
-    "list dropped after": Cell(ApiConnectionError, "old", OLD, "list: ", (("list", "dropped after"),)),
-    "list commits late": Cell(ApiConnectionError, "old", OLD, "list: ", (("list", "commits 0.5 s later"),)),
     "list 500": Cell(ServerError, "old", OLD, "list: ", (("list", "500"),)),
     "list garbage": Cell(UnexpectedResponseError, "old", OLD, "list: ", (("list", "garbage after"),)),
-    "list limit reached": Cell(KeyLimitReachedError, "old", OLD, "list: ", (("list", "limit reached"),)),
     "list dropped, healed": Cell(None, "new", NEW, "", (("list", "dropped before"),), attempts=3),
-    "list 500, healed": Cell(None, "new", NEW, "", (("list", "500"),), attempts=3),
     "create dropped before": Cell(OutcomeUnknownError, "old", OLD, NOT_SEEN, (("create", "dropped before"),)),
     "create dropped after": Cell(OutcomeUnknownError, "old", OLD, UNDONE, (("create", "dropped after"),)),
     "create commits late": Cell(OutcomeUnknownError, "old", OLD, UNDONE, (("create", "commits 0.5 s later"),)),
@@ -100,15 +96,10 @@ CELLS: dict[str, Cell] = {
     "deactivate limit reached": Cell(RotationError, "new", BOTH, STILL_ACTIVE, (("deactivate", "limit reached"),)),
     "deactivate dropped before, healed": Cell(None, "new", NEW, "", (("deactivate", "dropped before"),), attempts=3),
     "deactivate dropped after, healed": Cell(None, "new", NEW, "", (("deactivate", "dropped after"),), attempts=3),
-    "deactivate 500, healed": Cell(None, "new", NEW, "", (("deactivate", "500"),), attempts=3),
     "get dropped before": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "dropped before"),)),
-    "get dropped after": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "dropped after"),)),
-    "get commits late": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "commits 0.5 s later"),)),
     "get 500": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "500"),)),
     "get garbage": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "garbage after"),)),
-    "get limit reached": Cell(RotationError, "new", NEW, NOT_READ_BACK, (("get", "limit reached"),)),
     "get dropped, healed": Cell(None, "new", NEW, "", (("get", "dropped before"),), attempts=3),
-    "get 500, healed": Cell(None, "new", NEW, "", (("get", "500"),), attempts=3),
     "verify raises": Cell(RotationError, "old", OLD, f"verify raised RuntimeError.*{UNDONE}", verify=fails),
     "verify returns False": Cell(RotationError, "old", OLD, f"verify returned False.*{UNDONE}", verify=says_no),
     "verify interrupted": Cell(KeyboardInterrupt, "old", OLD, "", verify=is_interrupted),
@@ -174,12 +165,13 @@ CELLS: dict[str, Cell] = {
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
-    """Each cut in both clients and at both servers; not all four, since one client is derived from the other."""
+    """The async source on the engine; the sync client where it is interrupted, the spec where it answers a record."""
     for name, cell in CELLS.items():
         yield name, "async", "engine"
-        if cell.error is not asyncio.CancelledError:
-            reads_back = any(operation == "get" for operation, _ in cell.faults)
-            yield name, "sync", "engine" if reads_back else "spec"
+        if cell.error in (KeyboardInterrupt, SystemExit):
+            yield name, "sync", "engine"
+        if name.startswith("deactivate"):
+            yield name, "sync", "spec"
 
 
 def run(name: str, driver: str, profile: Literal["engine", "spec"]) -> tuple[BaseException | None, list[str]]:

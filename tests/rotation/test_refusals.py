@@ -15,14 +15,13 @@ from api_keys_client import (
     ApiKeysClient,
     CreatedKey,
     InvalidRequestError,
-    KeyLimitReachedError,
     KeyNotFoundError,
     Outcome,
 )
 from api_keys_client.sandbox import Fault, Sandbox
 from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import requests
-from tests.support.rotations import LIMIT_REACHED, Shelf, active, connecting, left_over, rotation_error, store
+from tests.support.rotations import active, connecting, left_over, rotation_error, store
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -211,15 +210,6 @@ class TestRefusals:
         assert "roles=" in error.next_step
         assert requests(sandbox)[before:] == ["list"]
         assert client.rotate(old_id, store=store, roles=["TASK-ADMIN"]).new.roles == ["TASK-ADMIN"]
-
-    def test_the_key_limit(self, driver: str) -> None:
-        with Sandbox(limit=1) as sandbox, connecting(driver, sandbox) as client:
-            shelf = Shelf(client.create("ci"))
-            with pytest.raises(KeyLimitReachedError, match=LIMIT_REACHED) as refusal:
-                client.rotate(shelf.key_id, store=shelf)
-            assert refusal.value.outcome is Outcome.REJECTED
-            assert requests(sandbox) == ["create", "list", "create"]
-            assert sandbox.accepts(shelf.secret)
 
     def test_the_servers_list_is_read_with_care(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old = client.create("ci")

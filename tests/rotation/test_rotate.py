@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -93,26 +92,19 @@ class TestACleanRotation:
             assert (new.description or "").startswith("ci (replaces ")
         assert active(sandbox) == {new.id}
 
-    def test_the_clients_own_functions_may_be_called_meanwhile(self, sandbox: Sandbox, driver: str) -> None:
-        with connecting(driver, sandbox) as client, connecting(driver, sandbox) as other:
-            # A loop that runs cannot be asked to run until something else is done.
-            same = client if driver == "sync" else other
-            neighbour = client.create("neighbour")
-            old = client.create("ci")
+    def test_the_clients_own_functions_may_be_called_meanwhile(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old, neighbour = client.create("ci"), client.create("neighbour")
 
-            def verify(new: CreatedKey) -> bool:
-                assert {record.id for record in same.list()} == {neighbour.id, old.id, new.id}
-                return same.get(new.id).is_active
+        def verify(new: CreatedKey) -> bool:
+            assert {record.id for record in client.list()} == {neighbour.id, old.id, new.id}
+            return client.get(new.id).is_active
 
-            def rotate_the_other(_: CreatedKey) -> None:
-                same.rotate(neighbour.id, store=store)
+        def rotate_the_other(_: CreatedKey) -> None:
+            client.rotate(neighbour.id, store=store)
 
-            run_apart: Callable[[Callable[..., Any]], Callable[..., Any]] = (
-                (lambda function: function) if driver == "sync" else in_a_thread
-            )
-            client.rotate(old.id, store=run_apart(rotate_the_other), verify=run_apart(verify))
-            assert len(active(sandbox)) == 2
-            assert not {neighbour.id, old.id} & active(sandbox)
+        client.rotate(old.id, store=rotate_the_other, verify=verify)
+        assert len(active(sandbox)) == 2
+        assert not {neighbour.id, old.id} & active(sandbox)
 
     def test_an_async_function_may_call_its_own_client(self, sandbox: Sandbox) -> None:
         async def main() -> None:
@@ -161,14 +153,8 @@ class TestACleanRotation:
         assert_hides(iter(shown), sandbox.token, old_secret, shelf.secret)
 
 
-def in_a_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(new: CreatedKey) -> Any:
-        return await asyncio.to_thread(function, new)
-
-    return run
-
-
 class TestKeepOld:
+    @pytest.mark.parametrize("driver", ["sync", "async"])
     def test_both_work_until_it_is_finished(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         shelf = Shelf(client.create("ci"))
         old_id, old_secret = shelf.key_id, shelf.secret
