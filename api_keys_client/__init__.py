@@ -15,12 +15,14 @@ _HOME = {
     "AsyncApiKeysClient": "_async.client",
     "AsyncRotation": "_async.rotation",
     "AuthenticationError": "errors",
+    "ClockError": "errors",
     "ConfigurationError": "errors",
     "CreatedKey": "_core.operations",
     "Deactivation": "_core.policy",
     "InvalidRequestError": "errors",
     "KeyLimitReachedError": "errors",
     "KeyNotFoundError": "errors",
+    "Lifetime": "_core.lifetimes",
     "NotStored": "errors",
     "Outcome": "errors",
     "OutcomeUnknownError": "errors",
@@ -33,6 +35,7 @@ _HOME = {
     "UNSET": "_core.validation",
     "UnexpectedResponseError": "errors",
     "key_id_from_secret": "_core.validation",
+    "lifetime": "_core.lifetimes",
 }
 
 __all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]  # the stub spells it out

@@ -10,6 +10,10 @@ from api_keys_client._core.generated import (
     ApiKeyResponse as ApiKeyResponse,
     Role as Role,
 )
+from api_keys_client._core.lifetimes import (
+    Lifetime as Lifetime,
+    lifetime as lifetime,
+)
 from api_keys_client._core.operations import (
     CreatedKey as CreatedKey,
 )
@@ -31,6 +35,7 @@ from api_keys_client.errors import (
     ApiKeysError as ApiKeysError,
     ApiTimeoutError as ApiTimeoutError,
     AuthenticationError as AuthenticationError,
+    ClockError as ClockError,
     ConfigurationError as ConfigurationError,
     InvalidRequestError as InvalidRequestError,
     KeyLimitReachedError as KeyLimitReachedError,

@@ -12,6 +12,7 @@ ApiKeysError
 ├── RateLimitedError            429
 ├── ServerError                 5xx and 408
 ├── UnexpectedResponseError     an answer that this API does not give
+├── ClockError                  the server's clock and this machine's disagree, so no end of a key is known
 ├── OutcomeUnknownError         a create that may have happened: always this, and only then
 └── RotationError               a rotation that did not end as it should
 
@@ -31,6 +32,7 @@ __all__ = [
     "ApiKeysError",
     "ApiTimeoutError",
     "AuthenticationError",
+    "ClockError",
     "ConfigurationError",
     "InvalidRequestError",
     "KeyLimitReachedError",
@@ -202,6 +204,12 @@ class UnexpectedResponseError(ApiKeysError):
     """The answer is not one that this API gives: often a proxy's, or another service's at this address."""
 
     next_step = "Check that the base URL is that of a GenAI Engine."
+
+
+class ClockError(ApiKeysError):
+    """The server's clock and this machine's are too far apart, or the server's isn't known: no end can be relied on."""
+
+    next_step = "Set the clock that is wrong, then try again."
 
 
 class OutcomeUnknownError(ApiKeysError):

@@ -7,6 +7,7 @@ import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -22,7 +23,8 @@ from api_keys_client._async.rotation import (
     roles_of,
 )
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import own_description, refuse_marker, strip_marker, temporary_marker
+from api_keys_client._core.lifetimes import CLOCK_GRACE, checked_life, length_of_life
+from api_keys_client._core.markers import own_description, refuse_marker, strip_marker
 from api_keys_client._core.operations import CreatedKey, Operations
 from api_keys_client._core.options import (
     DEFAULT_DEADLINE,
@@ -156,21 +158,39 @@ class AsyncApiKeysClient:
     # sync:     """
     # sync:     return self._executor.transport.generated(self._executor.settings)
 
-    async def create(self, description: Description = UNSET, roles: Roles = UNSET) -> CreatedKey:
+    async def create(
+        self,
+        description: Description = UNSET,
+        roles: Roles = UNSET,
+        *,
+        expires_in: timedelta | None = None,
+        expires_at: datetime | None = None,
+    ) -> CreatedKey:
         """Creates a key. Its secret, `key`, is in this answer only.
+
+        The server has no expiry: a key that is to end bears a marker, ` (made <date>, ends <date> #<nonce>)`, and works
+        until a `sweep` ends it. One that may have been made without an answer is looked for and ended.
 
         Args:
             description: what the key is for (str); None is sent as null.
             roles: roles as `Role` or str, from any iterable; left out, the server's default (VALIDATION-USER);
                 None or empty: none.
+            expires_in: how long it is to live (timedelta), at least a second.
+            expires_at: or until when (aware datetime).
 
         Raises:
             OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
+            ClockError: this machine's clock and the server's are five minutes apart, so the end of the key would be
+                wrong: it was ended at once.
             KeyLimitReachedError: the server has as many active keys as it allows.
             InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
+        if expires_in is not None or expires_at is not None:
+            own = None if description is UNSET else own_description(description)
+            creation = new_creation(expires_in=expires_in, expires_at=expires_at)
+            return await self._executor.create_or_undo(creation, own, roles)
         refuse_marker(description)
         return (await self._executor.execute(self._executor.operations.create(description, roles))).value
 
@@ -245,13 +265,49 @@ class AsyncApiKeysClient:
         canonical = [canonical_id(key_id) for key_id in key_ids]
         return await fan_out_async(self._executor.deactivation, canonical, bound=bound, done=done)
 
+    async def sweep(
+        self,
+        *,
+        done: Callable[[Deactivation], object] | None = None,
+        dry_run: bool = False,
+        grace: timedelta = CLOCK_GRACE,
+    ) -> builtins.list[Deactivation]:
+        """Deactivates the active keys whose end has come, as their descriptions say it, and no others.
+
+        What time it is, the server's own answer says. Many machines may sweep at once; cut off, it goes on when it is
+        called again.
+
+        Args:
+            done: told of each outcome as it comes, as by `deactivate_many`.
+            dry_run: deactivate nothing; the records are those of the keys that would be, still active.
+            grace: how far the server's clock may be from this machine's (timedelta).
+
+        Returns:
+            One `Deactivation` for each key whose end has come.
+
+        Raises:
+            ClockError: the clocks are further apart, or the server did not say what time it is; no key was ended.
+            ApiKeysError: the keys could not be listed.
+
+        Example:
+            `for ended in client.sweep(): print(ended.key_id, ended.error or "ended")`
+        """
+        expired = await self._executor.expired(grace)
+        if dry_run:
+            return [Deactivation(record.id, record) for record in expired]
+        ids = [record.id for record in expired]
+        return await fan_out_async(self._executor.deactivation, ids, bound=8, done=done)
+
     @asynccontextmanager
-    async def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> AsyncIterator[CreatedKey]:
+    async def temporary_key(
+        self, description: str | None = None, roles: Roles = UNSET, *, expires_in: timedelta | None = None
+    ) -> AsyncIterator[CreatedKey]:
         """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
-        Its description bears a marker, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
-        undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
-        A process that is forked in the block leaves the key to the one that made it.
+        Its description bears a marker, ` (temporary, made <date> #<nonce>)`, by which a creation that was cut off is
+        found and undone. Only the end of the process itself leaves the key active, or of the event loop in the async
+        client; with `expires_in` (timedelta) a `sweep` ends it then. A process that is forked in the block leaves the
+        key to the one that made it.
 
         Raises:
             InvalidRequestError: a description or role that cannot be.
@@ -259,9 +315,8 @@ class AsyncApiKeysClient:
                 is raised, with a note that says so.
         """
         executor = self._executor
-        creation = new_creation()
-        marked = temporary_marker(own_description(description), creation.nonce)
-        created = await executor.create_or_undo(creation, marked, roles)
+        creation = new_creation(temporary=True, expires_in=expires_in)
+        created = await executor.create_or_undo(creation, own_description(description), roles)
         try:
             yield created
         finally:
@@ -277,11 +332,12 @@ class AsyncApiKeysClient:
         leftovers: Leftovers = "refuse",
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
+        expires_in: timedelta | None = None,
     ) -> AsyncRotation:
         """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
 
         Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
-        the next rotation: the new key's description bears a marker, ` (replaces <old id> #<nonce>)`.
+        the next rotation: the new key's description bears a marker, ` (replaces <old id>, made <date> #<nonce>)`.
 
         Args:
             key_id: the key to replace; it must be active.
@@ -296,6 +352,8 @@ class AsyncApiKeysClient:
                 and roles are the same; the result's `left_active` names what was left.
             roles: the new key's roles; None keeps the old one's.
             description: the new key's description; None keeps the old one's.
+            expires_in: how long the new key is to live (timedelta); None: as long as the old one's marker says that
+                it was to, or without an end.
 
         Raises:
             RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
@@ -307,12 +365,14 @@ class AsyncApiKeysClient:
         for function in (store, *([] if verify is None else [verify])):
             check_user_function_async(function)
         given_roles, given_description = checked_roles(roles), own_description(description)
+        life = checked_life(expires_in)
         executor = self._executor
         old, found = await find(executor, canonical_id(key_id))
         ending = chosen_to_end(old, found, chosen)
         new = await replace(
             executor,
             old,
+            new_creation(replaces=old.id.lower(), expires_in=life or length_of_life(old)),
             description=old.description if given_description is None else given_description,
             roles=roles_of(old) if given_roles is None else given_roles,
             verify=verify,

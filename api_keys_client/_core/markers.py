@@ -8,42 +8,68 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from api_keys_client._core.generated import ApiKeyResponse
 from api_keys_client._core.validation import UUID_PATTERN, checked_description, invalid_argument
 
-_NONCE = r"#(?P<nonce>[0-9a-f]{12})"
-_MARKER = re.compile(rf"(?:\A| )\((?:temporary|replaces (?P<replaces>{UUID_PATTERN})) {_NONCE}\)\Z")
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_MARKER = re.compile(
+    rf"""
+    (?:\A|[ ])\(
+        (?: (?P<temporary>temporary) | replaces[ ](?P<replaces>{UUID_PATTERN}) | (?=made) )
+        (?: (?:,[ ]|(?<=\()) made[ ](?P<made>{_DATE}) (?:,[ ]ends[ ](?P<ends>{_DATE}))? )?
+        [ ]\#(?P<nonce>[0-9a-f]{{12}})
+    \)\Z
+    """,
+    re.VERBOSE,
+)
 
 UNDO_WAITS = (0.0, 0.5, 1.5)
 """Seconds before each look for a key that may have been made: a commit can come late."""
 
 
 class Marker(NamedTuple):
-    """What the end of a description says: the nonce, and the id of the key that this one replaces."""
+    """What the end of a description says of its key."""
 
     nonce: str
-    replaces: str | None
+    temporary: bool = False
+    replaces: str | None = None
+    """The id of the key that this one replaces."""
+    made: datetime | None = None
+    ends: datetime | None = None
+
+    def on(self, description: str | None) -> str:
+        """Gives the description with this marker at its end."""
+        words = ["temporary"] if self.temporary else [f"replaces {self.replaces}"] if self.replaces else []
+        words += [f"{what} {_written(date)}" for what, date in (("made", self.made), ("ends", self.ends)) if date]
+        marker = f"({', '.join(words)} #{self.nonce})"
+        return f"{description} {marker}" if description else marker
 
 
-_NO_MARKER = Marker("", None)
-
-
-def temporary_marker(description: str | None, nonce: str) -> str:
-    """Gives the description of a temporary key: the caller's own words, then the marker."""
-    return _with_marker(description, f"(temporary #{nonce})")
-
-
-def replacement_marker(description: str | None, replaced_id: str, nonce: str) -> str:
-    """Gives the description of a replacement: the words of the key that it replaces, whose own marker is not kept."""
-    return _with_marker(strip_marker(description), f"(replaces {replaced_id.lower()} #{nonce})")
+_NO_MARKER = Marker("")
 
 
 def parse_marker(description: str | None) -> Marker | None:
-    """Gives the marker at the end of a description, if there is one."""
+    """Gives the marker at the end of a description, if there is one. A date that no calendar has is None in it."""
     found = _MARKER.search(description) if description else None
-    return None if found is None else Marker(found["nonce"], found["replaces"])
+    if found is None:
+        return None
+    return Marker(
+        found["nonce"], bool(found["temporary"]), found["replaces"], _read(found["made"]), _read(found["ends"])
+    )
+
+
+def _written(date: datetime) -> str:
+    return f"{date.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+def _read(date: str | None) -> datetime | None:
+    try:
+        return None if date is None else datetime.fromisoformat(date)
+    except ValueError:
+        return None
 
 
 def own_description(description: object) -> str | None:
@@ -116,22 +142,16 @@ def _alike(one: ApiKeyResponse, other: ApiKeyResponse) -> bool:
     }
 
 
-def _with_marker(description: str | None, marker: str) -> str:
-    return f"{description} {marker}" if description else marker
-
-
 class Creation(NamedTuple):
     """A creation that can be undone: only a key whose record bears its nonce is ever ended for it."""
 
-    nonce: str
+    marker: Marker
     process: int
     """The id of the process that asks for the key: one that is forked meanwhile ends nothing."""
-    old_id: str | None = None
-    """The id of the key that the new one is to replace."""
 
     def is_of(self, record: ApiKeyResponse) -> bool:
         """Tells whether this is the record of the key that was created."""
-        return has_nonce(record.description, self.nonce) and record.id.lower() != self.old_id
+        return has_nonce(record.description, self.marker.nonce) and record.id.lower() != self.marker.replaces
 
 
 class CleanupReport:

@@ -18,13 +18,15 @@ MAX_ERROR_BYTES = 64 * 1024
 class RawResponse:
     """A whole answer of the server's. Its repr is plain because its body may hold a secret."""
 
-    __slots__ = ("body", "max_body_bytes", "problem", "received_at", "retry_after", "status", "token")
+    __slots__ = ("body", "date", "max_body_bytes", "problem", "received_at", "retry_after", "status", "token")
 
     def __init__(self, status: int, body: bytes = b"", retry_after: str | None = None) -> None:
         self.status = status
         self.body = body
         self.retry_after = retry_after
         self.max_body_bytes = MAX_BODY_BYTES if status < 300 else MAX_ERROR_BYTES
+        self.date: str | None = None
+        """The server's clock, as an answer with a value says it."""
         self.received_at = 0.0
         """Seconds since the epoch, by which a Retry-After date is read."""
         self.token = ""
@@ -37,6 +39,7 @@ class RawResponse:
         """Makes an answer whose headers have come; its body is still to be read."""
         made = cls(status)
         if status < 300:
+            made.date = headers.get("Date")
             codings = headers.get("Content-Encoding")
             if codings and not {coding.strip() for coding in codings.lower().split(",")} <= {"", "identity"}:
                 made.problem = "compressed, which was not asked for"

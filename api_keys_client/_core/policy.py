@@ -7,6 +7,7 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple
@@ -22,6 +23,7 @@ from api_keys_client.errors import (
     ApiKeysError,
     ApiTimeoutError,
     AuthenticationError,
+    ClockError,
     InvalidRequestError,
     KeyLimitReachedError,
     KeyNotFoundError,
@@ -49,6 +51,8 @@ class Success(NamedTuple, Generic[T]):
 
     value: T
     attempts: int
+    date: str | None
+    """The server's clock, as its answer says it; see `http_date`."""
 
 
 class Retry(NamedTuple):
@@ -103,7 +107,7 @@ def evaluate(
     elif 200 <= result.status < 300:
         value = DecodeFailure(result.problem) if result.problem else request.operation.decode(result, request.key_id)
         if not isinstance(value, DecodeFailure):
-            return Success(value, attempt)
+            return Success(value, attempt, result.date)
         failure = _decode_failure(result, value)
     else:
         failure = _status_failure(request, result)
@@ -166,6 +170,16 @@ def other_key_answered(key_id: str, *, attempts: int) -> ApiKeysError:
         status=200,
         attempts=attempts,
         outcome=Outcome.UNKNOWN,
+    )
+
+
+def wrong_clock(key_id: str, problem: str, *, attempts: int) -> ApiKeysError:
+    """Gives the error of a creation whose key would end at another time than was asked for."""
+    return ClockError(
+        f"create: the key would end at the wrong time: {problem}. Set the clock that is wrong.",
+        attempts=attempts,
+        outcome=Outcome.APPLIED,
+        key_id=key_id,
     )
 
 
@@ -308,9 +322,15 @@ def _retry_after(answer: RawResponse) -> float | None:
     asked = (answer.retry_after or "").strip()
     if asked.isascii() and asked.isdigit():
         return float(asked[:10])
+    date = http_date(asked)
+    return None if date is None else max(0.0, date.timestamp() - answer.received_at)
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Gives the date of a header; None where there is none, or none that can be read."""
     # parsedate_to_datetime would raise an error with the text, which may echo the token.
-    date = parsedate_tz(asked)
+    date = parsedate_tz(text or "")
     try:
-        return None if date is None else max(0.0, mktime_tz(date) - answer.received_at)
-    except (ValueError, OverflowError):
+        return None if date is None else datetime.fromtimestamp(mktime_tz(date), UTC)
+    except (ValueError, OverflowError, OSError):
         return None

@@ -8,11 +8,13 @@ import ssl
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NoReturn, Self
 
 from api_keys_client._core.generated import ApiKeyResponse, APIKeysApi, Role
-from api_keys_client._core.markers import own_description, refuse_marker, strip_marker, temporary_marker
+from api_keys_client._core.lifetimes import CLOCK_GRACE, checked_life, length_of_life
+from api_keys_client._core.markers import own_description, refuse_marker, strip_marker
 from api_keys_client._core.operations import CreatedKey, Operations
 from api_keys_client._core.options import (
     DEFAULT_DEADLINE,
@@ -155,21 +157,39 @@ class ApiKeysClient:
         """
         return self._executor.transport.generated(self._executor.settings)
 
-    def create(self, description: Description = UNSET, roles: Roles = UNSET) -> CreatedKey:
+    def create(
+        self,
+        description: Description = UNSET,
+        roles: Roles = UNSET,
+        *,
+        expires_in: timedelta | None = None,
+        expires_at: datetime | None = None,
+    ) -> CreatedKey:
         """Creates a key. Its secret, `key`, is in this answer only.
+
+        The server has no expiry: a key that is to end bears a marker, ` (made <date>, ends <date> #<nonce>)`, and works
+        until a `sweep` ends it. One that may have been made without an answer is looked for and ended.
 
         Args:
             description: what the key is for (str); None is sent as null.
             roles: roles as `Role` or str, from any iterable; left out, the server's default (VALIDATION-USER);
                 None or empty: none.
+            expires_in: how long it is to live (timedelta), at least a second.
+            expires_at: or until when (aware datetime).
 
         Raises:
             OutcomeUnknownError: the key may have been made, and its secret is lost. It is never tried again.
+            ClockError: this machine's clock and the server's are five minutes apart, so the end of the key would be
+                wrong: it was ended at once.
             KeyLimitReachedError: the server has as many active keys as it allows.
             InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
         """
+        if expires_in is not None or expires_at is not None:
+            own = None if description is UNSET else own_description(description)
+            creation = new_creation(expires_in=expires_in, expires_at=expires_at)
+            return self._executor.create_or_undo(creation, own, roles)
         refuse_marker(description)
         return (self._executor.execute(self._executor.operations.create(description, roles))).value
 
@@ -242,13 +262,49 @@ class ApiKeysClient:
         canonical = [canonical_id(key_id) for key_id in key_ids]
         return fan_out(self._executor.deactivation, canonical, bound=bound, done=done)
 
+    def sweep(
+        self,
+        *,
+        done: Callable[[Deactivation], object] | None = None,
+        dry_run: bool = False,
+        grace: timedelta = CLOCK_GRACE,
+    ) -> builtins.list[Deactivation]:
+        """Deactivates the active keys whose end has come, as their descriptions say it, and no others.
+
+        What time it is, the server's own answer says. Many machines may sweep at once; cut off, it goes on when it is
+        called again.
+
+        Args:
+            done: told of each outcome as it comes, as by `deactivate_many`.
+            dry_run: deactivate nothing; the records are those of the keys that would be, still active.
+            grace: how far the server's clock may be from this machine's (timedelta).
+
+        Returns:
+            One `Deactivation` for each key whose end has come.
+
+        Raises:
+            ClockError: the clocks are further apart, or the server did not say what time it is; no key was ended.
+            ApiKeysError: the keys could not be listed.
+
+        Example:
+            `for ended in client.sweep(): print(ended.key_id, ended.error or "ended")`
+        """
+        expired = self._executor.expired(grace)
+        if dry_run:
+            return [Deactivation(record.id, record) for record in expired]
+        ids = [record.id for record in expired]
+        return fan_out(self._executor.deactivation, ids, bound=8, done=done)
+
     @contextmanager
-    def temporary_key(self, description: str | None = None, roles: Roles = UNSET) -> Iterator[CreatedKey]:
+    def temporary_key(
+        self, description: str | None = None, roles: Roles = UNSET, *, expires_in: timedelta | None = None
+    ) -> Iterator[CreatedKey]:
         """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
-        Its description bears a marker, ` (temporary #<nonce>)`, by which a creation that was cut off is found and
-        undone. Only the end of the process itself leaves the key active, or of the event loop in the async client.
-        A process that is forked in the block leaves the key to the one that made it.
+        Its description bears a marker, ` (temporary, made <date> #<nonce>)`, by which a creation that was cut off is
+        found and undone. Only the end of the process itself leaves the key active, or of the event loop in the async
+        client; with `expires_in` (timedelta) a `sweep` ends it then. A process that is forked in the block leaves the
+        key to the one that made it.
 
         Raises:
             InvalidRequestError: a description or role that cannot be.
@@ -256,9 +312,8 @@ class ApiKeysClient:
                 is raised, with a note that says so.
         """
         executor = self._executor
-        creation = new_creation()
-        marked = temporary_marker(own_description(description), creation.nonce)
-        created = executor.create_or_undo(creation, marked, roles)
+        creation = new_creation(temporary=True, expires_in=expires_in)
+        created = executor.create_or_undo(creation, own_description(description), roles)
         try:
             yield created
         finally:
@@ -274,11 +329,12 @@ class ApiKeysClient:
         leftovers: Leftovers = "refuse",
         roles: Iterable[Role | str] | None = None,
         description: str | None = None,
+        expires_in: timedelta | None = None,
     ) -> Rotation:
         """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
 
         Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
-        the next rotation: the new key's description bears a marker, ` (replaces <old id> #<nonce>)`.
+        the next rotation: the new key's description bears a marker, ` (replaces <old id>, made <date> #<nonce>)`.
 
         Args:
             key_id: the key to replace; it must be active.
@@ -293,6 +349,8 @@ class ApiKeysClient:
                 and roles are the same; the result's `left_active` names what was left.
             roles: the new key's roles; None keeps the old one's.
             description: the new key's description; None keeps the old one's.
+            expires_in: how long the new key is to live (timedelta); None: as long as the old one's marker says that
+                it was to, or without an end.
 
         Raises:
             RotationError: it stopped, or was undone; its text, `stage` and ids say what is active now.
@@ -304,12 +362,14 @@ class ApiKeysClient:
         for function in (store, *([] if verify is None else [verify])):
             check_user_function(function)
         given_roles, given_description = checked_roles(roles), own_description(description)
+        life = checked_life(expires_in)
         executor = self._executor
         old, found = find(executor, canonical_id(key_id))
         ending = chosen_to_end(old, found, chosen)
         new = replace(
             executor,
             old,
+            new_creation(replaces=old.id.lower(), expires_in=life or length_of_life(old)),
             description=old.description if given_description is None else given_description,
             roles=roles_of(old) if given_roles is None else given_roles,
             verify=verify,

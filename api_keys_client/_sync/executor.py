@@ -7,9 +7,11 @@ import logging
 import sys
 import uuid
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from api_keys_client._core.generated import ApiKeyResponse
+from api_keys_client._core.lifetimes import CLOCK_GRACE, check_grace, clock_problem, lifetime
 from api_keys_client._core.markers import UNDO_WAITS, CleanupReport, Creation
 from api_keys_client._core.messages import Request
 from api_keys_client._core.operations import CreatedKey, Operations
@@ -18,18 +20,20 @@ from api_keys_client._core.policy import (
     Deactivation,
     Success,
     evaluate,
+    http_date,
     never_ended,
     note,
     other_key_answered,
     readback_failed,
     still_active,
     token_failure,
+    wrong_clock,
 )
 from api_keys_client._core.validation import Roles
 from api_keys_client._transport import system
 from api_keys_client._transport.concurrency import Work, shield
 from api_keys_client._transport.sync import Transport
-from api_keys_client.errors import ApiKeysError, ConfigurationError, KeyNotFoundError, Outcome
+from api_keys_client.errors import ApiKeysError, ClockError, ConfigurationError, KeyNotFoundError, Outcome
 
 T = TypeVar("T")
 
@@ -120,13 +124,27 @@ class Executor:
         except ApiKeysError as error:
             return Deactivation(key_id, error=error)
 
-    def create_or_undo(self, creation: Creation, description: str | None, roles: Roles) -> CreatedKey:
-        """Creates a key that bears a nonce; where it may have been made without our having its secret, undoes that.
+    def expired(self, grace: timedelta) -> list[ApiKeyResponse]:
+        """Gives the active keys whose end has come by the server's clock.
 
-        Args:
-            creation: the nonce, which the description has to bear.
+        Raises:
+            ClockError: what time it is there isn't known.
         """
-        request = self.operations.create(description, roles)
+        check_grace(grace)
+        listed = self.execute(self.operations.list())
+        date = http_date(listed.date)
+        problem = clock_problem(date, system.utc_now(), grace)
+        if date is None or problem:
+            raise ClockError(
+                f"Which keys have expired isn't known: {problem}. No key was deactivated.",
+                attempts=listed.attempts,
+                outcome=Outcome.NOT_SENT,
+            )
+        return [record for record in listed.value if record.is_active and lifetime(record).expired(date)]
+
+    def create_or_undo(self, creation: Creation, description: str | None, roles: Roles) -> CreatedKey:
+        """Creates a key that bears a marker; where it may have been made without our having its secret, undoes that."""
+        request = self.operations.create(creation.marker.on(description), roles)
         try:
             return self._check_created(self.execute(request), creation)
         except ApiKeysError as error:
@@ -148,18 +166,23 @@ class Executor:
         """Gives the created key if it bears our nonce: a cache on the way may answer with another one.
 
         Raises:
-            UnexpectedResponseError: it is another key.
+            OutcomeUnknownError: it is another key.
+            ClockError: it would not end when it should.
         """
         key = created.value
-        if creation.is_of(key):
-            return key
-        if key.description is None:
+        is_ours = creation.is_of(key)
+        if not is_ours and key.description is None:
             # The contract lets an answer leave it out.
             with suppress(ApiKeysError):
-                record = self.execute(self.operations.get(key.id))
-                if creation.is_of(record.value):
-                    return key
-        raise other_key_answered(key.id, attempts=created.attempts)
+                is_ours = creation.is_of((self.execute(self.operations.get(key.id))).value)
+        if not is_ours:
+            raise other_key_answered(key.id, attempts=created.attempts)
+        date = http_date(created.date)
+        if creation.marker.ends and date:
+            problem = clock_problem(date, system.utc_now(), CLOCK_GRACE)
+            if problem:
+                raise wrong_clock(key.id, problem, attempts=created.attempts)
+        return key
 
     def deactivate_created(self, creation: Creation, key_id: str) -> None:
         """Deactivates a key that was created for a while, however often that is interrupted.
@@ -190,16 +213,16 @@ class Executor:
             What was seen and done, and the first interruption that came meanwhile.
         """
         if not system.is_of_this_process(creation):
-            return CleanupReport(creation.nonce, "It is left to the process that asked for it"), None
+            return CleanupReport(creation.marker.nonce, "It is left to the process that asked for it"), None
         report, interruption = self._clean_up(Executor.deactivate_by_nonce, creation, key_id)
-        return report or CleanupReport(creation.nonce, "It could not be looked for"), interruption
+        return report or CleanupReport(creation.marker.nonce, "It could not be looked for"), interruption
 
     def deactivate_by_nonce(self, creation: Creation, key_id: str | None) -> CleanupReport:
         """Ends the key whose record bears the nonce, looked up by the id that an answer gave it, or else in the list.
 
         Looks more than once: a commit can come after the answer was given up.
         """
-        report = CleanupReport(creation.nonce, "The keys could not be listed")
+        report = CleanupReport(creation.marker.nonce, "The keys could not be listed")
         began = system.now()
         unread = None
         if key_id is not None:

@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import FoundLeftovers, leftovers_of, replacement_marker
+from api_keys_client._core.markers import Creation, FoundLeftovers, leftovers_of, strip_marker
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.policy import note
 from api_keys_client._core.validation import canonical_id, invalid_argument
 from api_keys_client._sync.executor import Executor
 from api_keys_client._transport.concurrency import call_user_function
-from api_keys_client._transport.system import new_creation
 from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
 
 Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"] | list[str] | tuple[str, ...] | set[str]
@@ -171,6 +170,7 @@ def _refusal(verdict: object) -> str:
 def replace(
     executor: Executor,
     old: ApiKeyResponse,
+    creation: Creation,
     *,
     description: str | None,
     roles: list[Role] | None,
@@ -178,9 +178,7 @@ def replace(
     store: NewKeyCallback,
 ) -> CreatedKey:
     """Creates, verifies and stores; what fails before anything can have been stored is undone."""
-    creation = new_creation(old.id.lower())
-    marked = replacement_marker(description, old.id, creation.nonce)
-    new = executor.create_or_undo(creation, marked, roles)
+    new = executor.create_or_undo(creation, strip_marker(description), roles)
     stage = "verify"
     why = ""
     cause: Exception | None = None

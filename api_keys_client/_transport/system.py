@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import time
+from datetime import UTC, datetime, timedelta
 from urllib.request import getproxies, proxy_bypass
 
-from api_keys_client._core.markers import Creation
+from api_keys_client._core.lifetimes import end_of_life
+from api_keys_client._core.markers import Creation, Marker
 from api_keys_client._core.options import Environment
 
 now = time.monotonic
@@ -17,9 +19,26 @@ jitter = random.random
 """A number from 0 to 1, for the wait before another attempt."""
 
 
-def new_creation(old_id: str | None = None) -> Creation:
-    """Makes a creation by this process, with a nonce of twelve hexadecimal digits that no other key bears."""
-    return Creation(os.urandom(6).hex(), os.getpid(), old_id)
+def utc_now() -> datetime:
+    """Gives the time of day."""
+    return datetime.now(UTC)
+
+
+def new_creation(
+    *,
+    replaces: str | None = None,
+    temporary: bool = False,
+    expires_in: timedelta | None = None,
+    expires_at: datetime | None = None,
+) -> Creation:
+    """Makes a creation by this process, now, with a nonce of twelve hexadecimal digits that no other key bears.
+
+    Raises:
+        InvalidRequestError: the key cannot end then.
+    """
+    made = utc_now().replace(microsecond=0)
+    ends = end_of_life(made, expires_in, expires_at)
+    return Creation(Marker(os.urandom(6).hex(), temporary, replaces, made, ends), os.getpid())
 
 
 def is_of_this_process(creation: Creation) -> bool:

@@ -7,7 +7,8 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
@@ -33,6 +34,10 @@ MAX_REQUESTS = 10_000
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Sandbox:
     """A local server for the API-keys API, with a database of its own. For development and tests only.
 
@@ -45,6 +50,7 @@ class Sandbox:
     :param database: ``:memory:``, or a file whose keys the next sandbox finds again. Secrets are stored hashed.
     :param host: a loopback address, or ``localhost``.
     :param port: 0 picks a free one.
+    :param now: gives the time that answers say in their Date, an aware datetime: set forward, keys with an end expire.
     :raises ValueError: an argument makes no sense, or `host` is not loopback.
     :raises sqlite3.Error: the file is no database, or another program's, or cannot be used.
     """
@@ -61,6 +67,7 @@ class Sandbox:
         database: str | os.PathLike[str] = ":memory:",
         host: str = "127.0.0.1",
         port: int = 0,
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         if token is not None and token.split() != [token]:
             raise ValueError("the token must be one word")
@@ -78,6 +85,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._store = KeyStore(database)
         self._answers = Answers(profile, self._store, self.token, limit)
+        self._now = now
         self._ending = threading.Event()
         self._queued: list[tuple[Operation | None, Fault]] = []
         self._received: deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS)
@@ -111,7 +119,7 @@ class Sandbox:
         if self._server is not None or self._ending.is_set():
             raise RuntimeError("a sandbox starts once; make a new one")
         try:
-            self._server = LoopbackServer(*self._address, self.application)
+            self._server = LoopbackServer(*self._address, self.application, self._now)
         except OSError:
             self.stop()
             raise

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final, cast
 from wsgiref.types import WSGIApplication
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -22,12 +25,13 @@ _INVALID: Final = (
 class LoopbackServer(ThreadedWSGIServer):
     """Listens from its making on; an OSError says that the address cannot be had."""
 
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+    def __init__(self, host: str, port: int, application: WSGIApplication, now: Callable[[], datetime]) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Left to bind by itself, Werkzeug's server prints a failure and exits.
         with socket.create_server((host, port), family=family, backlog=128) as listener:
             super().__init__(host, port, application, _Handler, fd=listener.fileno())
         self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        self.now = now
         self._open: dict[threading.Thread, socket.socket] = {}
         self._accepting = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
         self._accepting.start()
@@ -82,7 +86,7 @@ class _Handler(WSGIRequestHandler):
         old = self.request_version == "HTTP/1.0"
         chunked = not (bodiless or old or "Content-Length" in headers)
         self.close_connection |= old or headers.get("Connection") == "close"
-        headers["Date"] = self.date_time_string()
+        headers["Date"] = format_datetime(cast("LoopbackServer", self.server).now().astimezone(UTC), usegmt=True)
         if chunked:
             headers["Transfer-Encoding"] = "chunked"
         if self.close_connection:

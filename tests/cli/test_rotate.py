@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from api_keys_client import Role
-from api_keys_client._core.markers import replacement_marker
 from api_keys_client.sandbox import Fault, Operation, Sandbox
 from tests.support.cli_runs import (
     Held,
@@ -142,7 +141,7 @@ def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox)
 
 def test_a_rotation_names_what_it_leaves_although_leftovers_are_to_end(engine: Sandbox, tmp_path: Path) -> None:
     victim = made(engine, "victim")
-    mine = made_by_hand(engine, replacement_marker("mine", victim, "0123456789ab"))
+    mine = made_by_hand(engine, f"mine (replaces {victim} #0123456789ab)")
     rotate = ("rotate", mine, "--to-file", tmp_path / "secret")
     check_refused(within(engine, *rotate), 1, victim, "--leftovers keep, then deactivate others by their ids")
     run = within(engine, *rotate, "--leftovers", "deactivate")

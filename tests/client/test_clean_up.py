@@ -25,7 +25,7 @@ from api_keys_client import (
     OutcomeUnknownError,
     RotationError,
 )
-from api_keys_client._core.markers import parse_marker, replacement_marker
+from api_keys_client._core.markers import parse_marker
 from api_keys_client.sandbox import Fault, Sandbox
 from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import Connect, requests
@@ -438,7 +438,7 @@ def test_an_answer_without_a_description_is_looked_up(sandbox: Sandbox, client: 
 class TestAForgedMark:
     def test_is_refused_in_a_description(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         victim = client.create("victim").id
-        marked = replacement_marker("mine", victim, "000000000000")
+        marked = f"mine (replaces {victim} #000000000000)"
         mine = client.create("mine").id
         before = len(sandbox.requests)
         calls: list[Callable[[], object]] = [
@@ -454,7 +454,7 @@ class TestAForgedMark:
 
     def test_ends_no_key_that_it_names(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         victim = client.create("victim")
-        mine = made_by_hand(sandbox, replacement_marker("mine", victim.id, "000000000000"))
+        mine = made_by_hand(sandbox, f"mine (replaces {victim.id} #000000000000)")
         error = rotation_error(lambda: client.rotate(mine, store=store))
         assert (error.stage, error.leftovers) == ("leftovers", [victim.id])
         assert "may be wrong" in str(error)
@@ -466,7 +466,7 @@ class TestAForgedMark:
         victim = Shelf(client.create("victim"))
         named = victim.key_id
         client.rotate(named, store=victim)
-        mine = made_by_hand(sandbox, replacement_marker("mine", named, "000000000000"))
+        mine = made_by_hand(sandbox, f"mine (replaces {named} #000000000000)")
         assert client.rotate(mine, store=store, leftovers="deactivate").left_active == [victim.key_id]
         assert sandbox.accepts(victim.secret)
 
@@ -490,7 +490,7 @@ class TestAForgedMark:
 
     def test_some_may_be_named_only_if_all_others_are_known_of(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
         old = client.create("ci").id
-        left = [made_by_hand(sandbox, replacement_marker("ci", old, f"{number:012}")) for number in range(2)]
+        left = [made_by_hand(sandbox, f"ci (replaces {old} #{number:012})") for number in range(2)]
         error = rotation_error(lambda: client.rotate(old, store=store, leftovers=left[:1]))
         assert set(error.leftovers) == set(left)
         assert all(parse_marker(key.description) for key in sandbox.keys()[1:])

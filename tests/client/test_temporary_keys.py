@@ -20,9 +20,9 @@ from tests.support.interrupts import press_here
 def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with client.temporary_key("ci", ["TASK-ADMIN"]) as temporary:
         assert sandbox.accepts(temporary.key.get_secret_value())
-        assert re.fullmatch(r"ci \(temporary #[0-9a-f]{12}\)", temporary.description or "")
+        assert re.fullmatch(r"ci \(temporary, made [0-9TZ:-]{20} #[0-9a-f]{12}\)", temporary.description or "")
     with pytest.raises(ZeroDivisionError), client.temporary_key() as other:
-        assert (other.description or "").startswith("(temporary #")
+        assert (other.description or "").startswith("(temporary, made ")
         raise ZeroDivisionError
     assert not any(key.is_active for key in sandbox.keys())
 

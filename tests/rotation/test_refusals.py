@@ -225,5 +225,5 @@ class TestRefusals:
 
         sandbox.queue(changed(change), operation="list")
         new = client.rotate(old.id, store=store).new
-        assert (new.description or "").startswith(f"ci (replaces {old.id} #")
+        assert (new.description or "").startswith(f"ci (replaces {old.id}, made ")
         assert active(sandbox) == {new.id}

@@ -26,7 +26,7 @@ class TestACleanRotation:
         assert requests(sandbox)[before:] in (["list", "create", "deactivate", "get"], ["list", "create", "deactivate"])
         assert (rotation.old.id, rotation.old.is_active, rotation.old.key) == (old.id, True, None)
         assert rotation.new.roles == ["TASK-ADMIN", "ORG-AUDITOR"]
-        mark = rf"nightly 🔑 \(ci\) \(replaces {old.id} #[0-9a-f]{{12}}\)"
+        mark = rf"nightly 🔑 \(ci\) \(replaces {old.id}, made [0-9TZ:-]{{20}} #[0-9a-f]{{12}}\)"
         assert re.fullmatch(mark, rotation.new.description or "")
         assert shelf.secret == rotation.new.key.get_secret_value()
         assert sandbox.accepts(shelf.secret)
@@ -60,7 +60,9 @@ class TestACleanRotation:
         second = client.rotate(first.id, store=store).new
         third = client.rotate(second.id, store=store).new
         words = f"{description} " if description else ""
-        assert re.fullmatch(re.escape(words) + rf"\(replaces {second.id} #\w{{12}}\)", third.description or "")
+        assert re.fullmatch(
+            re.escape(words) + rf"\(replaces {second.id}, made [0-9TZ:-]{{20}} #\w{{12}}\)", third.description or ""
+        )
         # By it a creation that was cut off is found: no two may have the same.
         assert (second.description or "")[-14:] != (third.description or "")[-14:]
         assert active(sandbox) == {third.id}

@@ -17,7 +17,6 @@ from hypothesis import settings
 
 import api_keys_client
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey, NotStored, RotationError, key_id_from_secret
-from api_keys_client._core.markers import replacement_marker
 from api_keys_client.sandbox import Sandbox
 from tests.support.clients import BlockingClient
 
@@ -183,4 +182,4 @@ def made_by_hand(sandbox: Sandbox, description: str, *roles: str) -> str:
 
 def left_over(sandbox: Sandbox, old_id: str) -> str:
     """A key as a rotation of this one leaves it that is cut off."""
-    return made_by_hand(sandbox, replacement_marker("ci", old_id, NONCE))
+    return made_by_hand(sandbox, f"ci (replaces {old_id} #{NONCE})")

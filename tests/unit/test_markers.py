@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import assume, example, given, strategies
@@ -17,15 +17,14 @@ from api_keys_client._core.markers import (
     own_description,
     parse_marker,
     refuse_marker,
-    replacement_marker,
     strip_marker,
-    temporary_marker,
 )
 from tests.support.rotations import properties
 
 NONCE = "0123456789ab"
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abcdef"]
 FIRST, SECOND, THIRD, *_ = IDS
+MADE, ENDS = datetime(2026, 11, 25, 9, tzinfo=UTC), datetime(2027, 2, 23, 9, tzinfo=UTC)
 LOOK_ALIKES = (
     "(temporary)",
     "a (temporary #xyz)",
@@ -39,11 +38,26 @@ LOOK_ALIKES = (
     f"a (replaces {FIRST} #{NONCE}) ",
     f"a (replaces {FIRST} #{NONCE})\n",
     f"(replaces {FIRST} #{NONCE}",
+    f"a (made #{NONCE})",
+    f"a (, made 2026-11-25T09:00:00Z #{NONCE})",
+    f"a (temporary made 2026-11-25T09:00:00Z #{NONCE})",
+    f"a (temporary, ends 2026-11-25T09:00:00Z #{NONCE})",
+    f"a (made 2026-11-25T09:00:00+01:00 #{NONCE})",
+    f"a (made 2026-11-25T09:00:00.5Z #{NONCE})",
+    f"a (made 2026-11-25 09:00:00Z #{NONCE})",
+    f"a (made \uff12026-11-25T09:00:00Z #{NONCE})",
+    f"a (ends 2027-02-23T09:00:00Z, made 2026-11-25T09:00:00Z #{NONCE})",
 )
-MARKS = (f"(temporary #{NONCE})", f"a (temporary #{NONCE})", f"(replaces {FIRST} #{NONCE})")
+MARKS = (
+    f"a (made 2026-02-30T09:00:00Z, ends 9999-99-99T99:99:99Z #{NONCE})",
+    f"(temporary #{NONCE})",
+    f"a (temporary #{NONCE})",
+    f"(replaces {FIRST} #{NONCE})",
+)
 
 nonces = strategies.text("0123456789abcdef", min_size=12, max_size=12)
 ids = strategies.uuids().map(str)
+moments = strategies.datetimes(timezones=strategies.just(UTC)).map(lambda moment: moment.replace(microsecond=0))
 descriptions = (
     strategies.none()
     | strategies.text()
@@ -53,36 +67,49 @@ descriptions = (
 )
 
 
+markers = strategies.builds(
+    Marker,
+    nonces,
+    temporary=strategies.just(False),
+    replaces=ids,
+    made=strategies.none() | moments,
+    ends=strategies.none(),
+) | strategies.builds(
+    lambda nonce, temporary, dates: Marker(nonce, temporary, None, *sorted(dates)),
+    nonces,
+    strategies.booleans(),
+    strategies.tuples(moments, moments),
+)
+
+
 @properties
-@given(descriptions, nonces, nonces)
-def test_a_temporary_mark_is_written_and_read_back(description: str | None, nonce: str, other: str) -> None:
-    marked = temporary_marker(description, nonce)
-    assert marked.endswith(f"(temporary #{nonce})")
-    assert parse_marker(marked) == Marker(nonce, None)
-    assert has_nonce(marked, nonce)
-    assert has_nonce(marked, other) is (nonce == other)
-    assert not has_nonce(f"{marked}.", nonce)
-    # Of nothing and of nothing at all the marks look the same.
+@given(descriptions, markers, nonces)
+def test_a_marker_is_written_and_read_back(description: str | None, marker: Marker, other: str) -> None:
+    marked = marker.on(description)
+    assert parse_marker(marked) == marker
+    assert has_nonce(marked, marker.nonce)
+    assert has_nonce(marked, other) is (marker.nonce == other)
+    assert not has_nonce(f"{marked}.", marker.nonce)
+    # Of nothing and of nothing at all the markers look the same.
     assert strip_marker(marked) == (description or None)
 
 
-@properties
-@given(descriptions, ids, nonces)
-def test_a_replacement_mark_is_written_and_read_back(description: str | None, replaced: str, nonce: str) -> None:
-    marked = replacement_marker(description, replaced, nonce)
-    assert marked.endswith(f"(replaces {replaced} #{nonce})")
-    assert parse_marker(marked) == Marker(nonce, replaced)
-    assert strip_marker(marked) == (strip_marker(description) or None)
-    assert replacement_marker(description, replaced.upper(), nonce) == marked
-
-
-@properties
-@given(descriptions, strategies.lists(strategies.tuples(ids, nonces), min_size=1))
-def test_marks_do_not_stack(description: str | None, rotations: list[tuple[str, str]]) -> None:
-    marked = description
-    for replaced, nonce in rotations:
-        marked = replacement_marker(marked, replaced, nonce)
-    assert marked == replacement_marker(description, *rotations[-1])
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        (Marker(NONCE, temporary=True), f"(temporary #{NONCE})"),
+        (Marker(NONCE, temporary=True, made=MADE), f"(temporary, made 2026-11-25T09:00:00Z #{NONCE})"),
+        (Marker(NONCE, made=MADE, ends=ENDS), f"(made 2026-11-25T09:00:00Z, ends 2027-02-23T09:00:00Z #{NONCE})"),
+        (
+            Marker(NONCE, replaces=FIRST, made=MADE, ends=ENDS),
+            f"(replaces {FIRST}, made 2026-11-25T09:00:00Z, ends 2027-02-23T09:00:00Z #{NONCE})",
+        ),
+    ],
+)
+def test_a_marker_is_read_by_people_too(marker: Marker, text: str) -> None:
+    assert marker.on("ci") == f"ci {text}"
+    assert marker.on(None) == text
+    assert parse_marker(text) == marker
 
 
 @properties
@@ -111,7 +138,7 @@ def record(key_id: str, description: str | None = None) -> ApiKeyResponse:
 
 
 def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
-    return record(key_id, replacement_marker("ci", replaced, NONCE))
+    return record(key_id, f"ci (replaces {replaced} #{NONCE})")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +148,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         (record(FIRST), [record(SECOND), record(THIRD, "ci")], []),
         (record(FIRST), [replacing(SECOND, FIRST)], [SECOND]),
         (record(FIRST), [replacing(SECOND, THIRD), record(THIRD)], []),
-        (record(FIRST), [record(SECOND, temporary_marker("ci", NONCE))], []),
+        (record(FIRST), [record(SECOND, f"ci (temporary #{NONCE})")], []),
         # What it replaced itself, and what else was to replace that.
         (replacing(SECOND, FIRST), [record(FIRST, "ci")], [FIRST]),
         (replacing(SECOND, FIRST), [replacing(THIRD, FIRST)], [THIRD]),
@@ -129,7 +156,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         # What the one before replaced, that was the last rotation's to name.
         (replacing(THIRD, SECOND), [record(FIRST)], []),
         # Only the old one's own mark, not one that it bore once.
-        (record(SECOND, temporary_marker(replacement_marker("ci", FIRST, NONCE), NONCE)), [record(FIRST)], []),
+        (record(SECOND, f"ci (replaces {FIRST} #{NONCE}) (temporary #{NONCE})"), [record(FIRST)], []),
         (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
         (replacing(SECOND, FIRST), [record(FIRST.upper(), "ci")], [FIRST.upper()]),
     ],
@@ -151,9 +178,9 @@ def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiK
     """Anyone can write a description that names another's key."""
     forged = replacing(SECOND, FIRST)
     successor = unlike.model_copy(
-        update={"id": THIRD, "description": replacement_marker(unlike.description, FIRST, NONCE)}
+        update={"id": THIRD, "description": f"{unlike.description} (replaces {FIRST} #{NONCE})"}
     )
-    own = record(IDS[3], replacement_marker("other words", SECOND, NONCE))
+    own = record(IDS[3], f"other words (replaces {SECOND} #{NONCE})")
     found = leftovers_of(forged, [unlike, successor, own])
     assert [left.id for left in found.doubtful] == [FIRST, THIRD]
     assert [left.id for left in found.certain] == [own.id]
@@ -182,13 +209,13 @@ def test_an_undo_says_only_what_it_saw() -> None:
 
 
 def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_one() -> None:
-    creation = Creation(NONCE, 1, old_id=FIRST)
+    creation = Creation(Marker(NONCE, replaces=FIRST), 1)
     assert creation.is_of(replacing(SECOND, FIRST))
     assert not creation.is_of(replacing(FIRST.upper(), FIRST))
-    assert not creation.is_of(record(SECOND, replacement_marker("ci", FIRST, "ba9876543210")))
+    assert not creation.is_of(record(SECOND, f"ci (replaces {FIRST} #ba9876543210)"))
     assert not creation.is_of(record(SECOND, "ci"))
     assert not creation.is_of(record(SECOND))
-    assert Creation(NONCE, 1).is_of(replacing(FIRST, SECOND))
+    assert Creation(Marker(NONCE), 1).is_of(replacing(FIRST, SECOND))
 
 
 @pytest.mark.parametrize("description", MARKS)

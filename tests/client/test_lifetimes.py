@@ -1,0 +1,343 @@
+"""Keys that are to end: what their markers say, and a sweep that ends those whose end has come and no others."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from api_keys_client import (
+    ApiKeysClient,
+    ClockError,
+    CreatedKey,
+    Deactivation,
+    InvalidRequestError,
+    Outcome,
+    OutcomeUnknownError,
+    lifetime,
+)
+from api_keys_client.sandbox import Fault, Operation, Sandbox
+from tests.support.clients import requests
+from tests.support.rotations import made_by_hand
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+FAR = timedelta(days=400)
+
+
+class Clock:
+    """The server's, which a test sets forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
+    with Sandbox(now=clock) as running:
+        yield running
+
+
+def active(sandbox: Sandbox) -> set[str]:
+    return {key.id for key in sandbox.keys() if key.is_active}
+
+
+def store(new: CreatedKey) -> None:
+    """Keeps it nowhere."""
+
+
+def lives(record: Any) -> timedelta:
+    made, ends, *_ = lifetime(record)
+    assert made
+    assert ends
+    return ends - made
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_a_key_says_when_it_was_made_and_when_it_ends(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    created = client.create("ci", ["TASK-ADMIN"], expires_in=90 * DAY)
+    assert re.fullmatch(r"ci \(made [0-9TZ:-]{20}, ends [0-9TZ:-]{20} #[0-9a-f]{12}\)", created.description or "")
+    made, ends, replaces, temporary = lifetime(client.get(created.id))
+    assert made
+    assert ends
+    assert before <= made <= datetime.now(UTC)
+    assert (ends - made, replaces, temporary) == (90 * DAY, None, False)
+    assert requests(sandbox) == ["create", "get"]
+    assert [key.id for key in client.list("ci")] == [created.id]
+
+
+def test_an_end_is_said_in_utc_to_the_second(client: ApiKeysClient) -> None:
+    there = datetime(2100, 1, 31, 1, 2, 3, 999_999, tzinfo=timezone(5 * HOUR))
+    assert lifetime(client.create(expires_at=there)).ends == datetime(2100, 1, 30, 20, 2, 3, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert lifetime(client.create(expires_in=timedelta.max)).ends == last
+    assert lifetime(client.create(expires_at=datetime.max.replace(tzinfo=timezone(-12 * HOUR)))).ends == last
+
+
+def test_a_plain_key_is_sent_as_it_was_given(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    assert client.create("x").description == "x"
+    assert client.create().description is None
+    assert requests(sandbox) == ["create", "create"]
+    assert lifetime(client.create("x")) == (None, None, None, False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"expires_in": HOUR, "expires_at": datetime.now(UTC) + HOUR},
+        {"expires_in": timedelta()},
+        {"expires_in": -HOUR},
+        {"expires_in": timedelta(milliseconds=999)},
+        {"expires_in": 3600},
+        {"expires_in": "90d"},
+        {"expires_at": datetime.now() + HOUR},  # without an offset it is none
+        {"expires_at": datetime.now(UTC) - HOUR},
+        {"expires_at": "2100-01-01"},
+        {"expires_at": datetime.min.replace(tzinfo=UTC)},
+        {"expires_in": HOUR, "description": "ci (made 2026-11-25T09:00:00Z, ends 2027-11-25T09:00:00Z #0123456789ab)"},
+        {"expires_in": HOUR, "description": 7},
+        {"expires_in": HOUR, "roles": ["NONE"]},
+    ],
+)
+def test_an_end_that_cannot_be_is_refused(sandbox: Sandbox, client: ApiKeysClient, arguments: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        client.create(**arguments)
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert requests(sandbox) == []
+
+
+def test_other_times_that_cannot_be_are_refused(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    wrong: Any
+    for wrong in (timedelta(), 3600):
+        with pytest.raises(InvalidRequestError, match="expires_in"), client.temporary_key(expires_in=wrong):
+            pytest.fail("there is no key")
+    for wrong in (-HOUR, 300):
+        with pytest.raises(InvalidRequestError, match="grace"):
+            client.sweep(grace=wrong)
+    assert requests(sandbox) == []
+
+
+def test_a_key_with_an_end_that_may_have_been_made_is_looked_for_and_ended(
+    sandbox: Sandbox, client: ApiKeysClient
+) -> None:
+    sandbox.queue(Fault.drop(committed=True), operation="create")
+    with pytest.raises(OutcomeUnknownError, match="was made and has been deactivated"):
+        client.create("ci", expires_in=HOUR)
+    assert [key.is_active for key in sandbox.keys()] == [False]
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_key_whose_end_a_wrong_clock_would_say_is_ended(
+    sandbox: Sandbox, client: ApiKeysClient, clock: Clock, hours: int
+) -> None:
+    clock.ahead = hours * HOUR
+    with pytest.raises(ClockError, match=r"wrong time.*clock says.*has been deactivated") as caught:
+        client.create("ci", expires_in=HOUR)
+    assert caught.value.outcome is Outcome.APPLIED
+    assert active(sandbox) == set()
+    assert client.create("ci").is_active
+    with client.temporary_key("ci") as key:
+        assert key.is_active
+
+
+def test_a_temporary_key_may_have_an_end(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with client.temporary_key("ci", expires_in=HOUR) as key:
+        assert lives(key) == HOUR
+        assert lifetime(key).temporary
+    with client.temporary_key() as other:
+        assert (lifetime(other).made is None, lifetime(other).ends) == (False, None)
+    assert active(sandbox) == set()
+
+
+class TestARotation:
+    @pytest.mark.parametrize(
+        ("old", "asked", "length"),
+        [
+            ({}, None, None),
+            ({"expires_in": 90 * DAY}, None, 90 * DAY),
+            ({"expires_in": 90 * DAY}, HOUR, HOUR),
+            ({}, HOUR, HOUR),
+        ],
+    )
+    def test_gives_the_new_key_its_life(
+        self, client: ApiKeysClient, old: Any, asked: timedelta | None, length: timedelta | None
+    ) -> None:
+        first = client.create("ci", **old)
+        new = client.rotate(first.id, store=store, expires_in=asked).new
+        made, ends, replaces, _ = lifetime(new)
+        assert made
+        assert replaces == first.id
+        assert (ends and ends - made) == length
+
+    @pytest.mark.parametrize(
+        "dates",
+        [
+            "made 2026-02-30T09:00:00Z, ends 2026-03-30T09:00:00Z",
+            "made 2026-03-30T09:00:00Z, ends 2026-13-30T09:00:00Z",
+            "made 2027-03-30T09:00:00Z, ends 2026-03-30T09:00:00Z",
+            "made 0000-00-00T00:00:00Z, ends 9999-12-31T24:60:60Z",
+        ],
+    )
+    def test_of_a_key_whose_dates_make_no_sense_has_no_end(
+        self, sandbox: Sandbox, client: ApiKeysClient, dates: str
+    ) -> None:
+        old = made_by_hand(sandbox, f"ci ({dates} #0123456789ab)")
+        assert lifetime(client.rotate(old, store=store).new).ends is None
+
+    def test_of_a_key_of_ten_thousand_years_ends_in_the_last(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old = made_by_hand(sandbox, "ci (made 0001-01-01T00:00:00Z, ends 9999-12-31T23:59:59Z #0123456789ab)")
+        ends = lifetime(client.rotate(old, store=store).new).ends
+        assert ends
+        assert ends.year == 9999
+
+    def test_refuses_a_life_before_anything_is_sent(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        with pytest.raises(InvalidRequestError, match="expires_in"):
+            client.rotate("00000000-0000-4000-8000-000000000000", store=store, expires_in=timedelta())
+        assert requests(sandbox) == []
+
+
+def keys_of_all_kinds(sandbox: Sandbox, client: ApiKeysClient) -> tuple[set[str], set[str]]:
+    """Makes keys; gives those that have expired in an hour, and the others."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    date = f"{now:%Y-%m-%dT%H:%M:%S}"
+    gone = {
+        client.create("short", expires_in=HOUR).id,
+        client.create(expires_at=now + HOUR / 2).id,
+        made_by_hand(sandbox, "(temporary, made 2026-01-01T00:00:00Z, ends 2026-01-02T00:00:00Z #0123456789ab)"),
+        client.rotate(client.create("old").id, store=store, expires_in=HOUR / 2).new.id,
+    }
+    kept = {
+        client.create("long", expires_in=2 * HOUR).id,
+        client.create("plain").id,
+        client.create("ends 2020-01-01T00:00:00Z").id,
+        *(
+            made_by_hand(sandbox, description)
+            for description in (
+                "(temporary #0123456789ab)",
+                f"ci (made {date}Z #0123456789ab)",
+                f"ci (made {date}Z, ends {date}Z #0123456789ab) by hand",
+                f"ci (made {date}Z, ends {date}+00:00 #0123456789ab)",
+                f"ci (made {date}Z, ends {date}.5Z #0123456789ab)",
+                f"ci (made {date}Z, ends 2026-02-29T00:00:00Z #0123456789ab)",
+                f"ci (made {date}Z, ends 9999-12-31T23:59:59Z #0123456789ab)",
+                "ci (made 2020-01-01T00:00:00Z, ends 2020-01-02T00:00:00Z)",
+            )
+        ),
+    }
+    return gone, kept
+
+
+class TestASweep:
+    @pytest.mark.parametrize("driver", ["sync", "async"])
+    def test_ends_what_has_expired_and_nothing_else(
+        self, sandbox: Sandbox, client: ApiKeysClient, clock: Clock
+    ) -> None:
+        gone, kept = keys_of_all_kinds(sandbox, client)
+        clock.ahead = HOUR
+        told: list[Deactivation] = []
+        planned = client.sweep(dry_run=True, grace=2 * HOUR, done=told.append)
+        assert {ended.key_id for ended in planned} == gone
+        assert all(ended.record and ended.record.is_active for ended in planned)
+        assert (active(sandbox), told) == (gone | kept, [])
+        swept = client.sweep(grace=2 * HOUR, done=told.append)
+        assert {ended.key_id for ended in swept} == gone == {ended.key_id for ended in told}
+        assert all(ended.record and not ended.record.is_active for ended in swept)
+        assert active(sandbox) == kept
+        assert client.sweep(grace=2 * HOUR) == []
+
+    @pytest.mark.parametrize("hours", [-2, 2])
+    def test_ends_nothing_when_the_clocks_are_apart(
+        self, sandbox: Sandbox, client: ApiKeysClient, clock: Clock, hours: int
+    ) -> None:
+        made_by_hand(sandbox, "ci (made 2020-01-01T00:00:00Z, ends 2020-01-02T00:00:00Z #0123456789ab)")
+        clock.ahead = hours * HOUR
+        with pytest.raises(ClockError, match=r"clock says .* UTC, this machine's .* UTC\. No key was deac") as caught:
+            client.sweep()
+        assert caught.value.outcome is Outcome.NOT_SENT
+        assert requests(sandbox) == ["create", "list"]
+        assert len(client.sweep(grace=3 * HOUR)) == 1
+
+    @pytest.mark.parametrize("date", ["", "yesterday", "Wed, 25 Nov 999999 09:00:00 GMT"])
+    def test_ends_nothing_when_the_server_does_not_say_the_time(
+        self, sandbox: Sandbox, client: ApiKeysClient, monkeypatch: pytest.MonkeyPatch, date: str
+    ) -> None:
+        monkeypatch.setattr("api_keys_client.sandbox.server.format_datetime", lambda *_, **__: date)
+        with pytest.raises(ClockError, match="did not say what time it is"):
+            client.sweep(grace=FAR)
+        assert lifetime(client.create("ci", expires_in=HOUR)).ends
+
+    @pytest.mark.parametrize("operation", ["list", "deactivate", "get"])
+    @pytest.mark.parametrize(
+        "fault", [Fault.drop(), Fault.drop(committed=True), Fault.status(500)], ids=["before", "after", "500"]
+    )
+    def test_that_is_cut_ends_nothing_else_and_goes_on(
+        self, sandbox: Sandbox, client: ApiKeysClient, clock: Clock, operation: Operation, fault: Fault
+    ) -> None:
+        _, kept = keys_of_all_kinds(sandbox, client)
+        clock.ahead = HOUR
+        sandbox.queue(fault, operation=operation)
+        once = client.with_options(max_attempts=1)
+        if operation == "list":
+            with pytest.raises(Exception, match="list: "):
+                once.sweep(grace=FAR)
+        else:
+            (failed,) = (ended for ended in once.sweep(grace=FAR) if ended.error)
+            assert failed.error
+            assert failed.error.outcome is not Outcome.NOT_SENT
+        assert kept <= active(sandbox)
+        client.sweep(grace=FAR)
+        assert active(sandbox) == kept
+
+    def test_that_is_interrupted_has_told_what_it_ended(
+        self, sandbox: Sandbox, client: ApiKeysClient, clock: Clock
+    ) -> None:
+        gone, kept = keys_of_all_kinds(sandbox, client)
+        clock.ahead = HOUR
+        told: set[str] = set()
+
+        def stop(ended: Deactivation) -> None:
+            told.add(ended.key_id)
+            if len(told) == 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            client.sweep(grace=FAR, done=stop)
+        assert active(sandbox) & gone == gone - told
+        assert kept <= active(sandbox)
+
+    def test_of_many_machines_at_once_is_one_sweep(self, sandbox: Sandbox, clock: Clock) -> None:
+        with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
+            _, kept = keys_of_all_kinds(sandbox, client)
+            clock.ahead = HOUR
+            swept: list[list[Deactivation]] = []
+            machines = [threading.Thread(target=lambda: swept.append(client.sweep(grace=FAR))) for _ in range(8)]
+            for machine in machines:
+                machine.start()
+            for machine in machines:
+                machine.join()
+        assert [ended for one in swept for ended in one if ended.error] == []
+        assert len(swept) == 8
+        assert active(sandbox) == kept
+
+
+def test_whether_a_key_has_expired(client: ApiKeysClient) -> None:
+    record = client.create(expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+    assert not lifetime(record).expired(datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert lifetime(record).expired(datetime(2100, 1, 1, 1, tzinfo=timezone(HOUR)))
+    assert not lifetime(client.create("x")).expired(datetime.max.replace(tzinfo=UTC))
+    with pytest.raises(InvalidRequestError, match="offset"):
+        lifetime(record).expired(datetime(2100, 1, 1))  # without an offset
