@@ -46,10 +46,9 @@ NEEDS = {
         "ApiKeyResponse.id",
     ),
     "Executor in api_keys_client/_async/executor.py": (
-        "ApiKeyResponse.id",
-        "ApiKeyResponse.description",
         "ApiKeyResponse.is_active",
     ),
+    "_check_created in api_keys_client/_async/creations.py": ("ApiKeyResponse.id", "ApiKeyResponse.description"),
     "AsyncApiKeysClient in api_keys_client/_async/client.py": (
         "ApiKeyResponse.id",
         "ApiKeyResponse.description",

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NoReturn, Self
 
+from api_keys_client._async.creations import create_or_undo, deactivate_created
 from api_keys_client._async.executor import Executor
 from api_keys_client._async.rotation import (
     AsyncRotation,
@@ -23,8 +24,9 @@ from api_keys_client._async.rotation import (
     roles_of,
 )
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.lifetimes import CLOCK_GRACE, checked_life, length_of_life
+from api_keys_client._core.lifetimes import CLOCK_GRACE, check_grace, checked_life, expired_keys, length_of_life
 from api_keys_client._core.markers import own_description, refuse_marker, strip_marker
+from api_keys_client._core.messages import http_date
 from api_keys_client._core.operations import CreatedKey, Operations
 from api_keys_client._core.options import (
     DEFAULT_DEADLINE,
@@ -41,7 +43,7 @@ from api_keys_client._core.policy import Deactivation
 from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
 from api_keys_client._transport.aio import Transport
 from api_keys_client._transport.concurrency import check_user_function_async, fan_out_async
-from api_keys_client._transport.system import environment, new_creation
+from api_keys_client._transport.system import environment, new_creation, utc_now
 
 
 class AsyncApiKeysClient:
@@ -190,7 +192,7 @@ class AsyncApiKeysClient:
         if expires_in is not None or expires_at is not None:
             own = None if description is UNSET else own_description(description)
             creation = new_creation(expires_in=expires_in, expires_at=expires_at)
-            return await self._executor.create_or_undo(creation, own, roles)
+            return await create_or_undo(self._executor, creation, own, roles)
         refuse_marker(description)
         return (await self._executor.execute(self._executor.operations.create(description, roles))).value
 
@@ -292,7 +294,9 @@ class AsyncApiKeysClient:
         Example:
             `for ended in client.sweep(): print(ended.key_id, ended.error or "ended")`
         """
-        expired = await self._executor.expired(grace)
+        check_grace(grace)
+        listed = await self._executor.execute(self._executor.operations.list())
+        expired = expired_keys(listed.value, http_date(listed.date), utc_now(), grace)
         if dry_run:
             return [Deactivation(record.id, record) for record in expired]
         ids = [record.id for record in expired]
@@ -316,11 +320,11 @@ class AsyncApiKeysClient:
         """
         executor = self._executor
         creation = new_creation(temporary=True, expires_in=expires_in)
-        created = await executor.create_or_undo(creation, own_description(description), roles)
+        created = await create_or_undo(executor, creation, own_description(description), roles)
         try:
             yield created
         finally:
-            await executor.deactivate_created(creation, created.id)
+            await deactivate_created(executor, creation, created.id)
 
     async def rotate(
         self,

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import logging
-import sys
 import uuid
-from contextlib import suppress
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from api_keys_client._core.generated import ApiKeyResponse
-from api_keys_client._core.lifetimes import CLOCK_GRACE, check_grace, clock_problem, lifetime
-from api_keys_client._core.markers import UNDO_WAITS, CleanupReport, Creation
 from api_keys_client._core.messages import Request
-from api_keys_client._core.operations import CreatedKey, Operations
+from api_keys_client._core.operations import Operations
 from api_keys_client._core.options import Settings
 from api_keys_client._core.policy import (
     Deactivation,
     Success,
     evaluate,
-    http_date,
-    never_ended,
-    note,
-    other_key_answered,
     readback_failed,
     still_active,
     token_failure,
-    wrong_clock,
 )
-from api_keys_client._core.validation import Roles
 from api_keys_client._transport import system
 from api_keys_client._transport.aio import Transport
-from api_keys_client._transport.concurrency import AsyncWork, shield_async
-from api_keys_client.errors import ApiKeysError, ClockError, ConfigurationError, KeyNotFoundError, Outcome
+from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 
 T = TypeVar("T")
 
@@ -122,156 +110,3 @@ class Executor:
             return Deactivation(key_id, record=await self.deactivate(key_id))
         except ApiKeysError as error:
             return Deactivation(key_id, error=error)
-
-    async def expired(self, grace: timedelta) -> list[ApiKeyResponse]:
-        """Gives the active keys whose end has come by the server's clock.
-
-        Raises:
-            ClockError: what time it is there isn't known.
-        """
-        check_grace(grace)
-        listed = await self.execute(self.operations.list())
-        date = http_date(listed.date)
-        problem = clock_problem(date, system.utc_now(), grace)
-        if date is None or problem:
-            raise ClockError(
-                f"Which keys have expired isn't known: {problem}. No key was deactivated.",
-                attempts=listed.attempts,
-                outcome=Outcome.NOT_SENT,
-            )
-        return [record for record in listed.value if record.is_active and lifetime(record).expired(date)]
-
-    async def create_or_undo(self, creation: Creation, description: str | None, roles: Roles) -> CreatedKey:
-        """Creates a key that bears a marker; where it may have been made without our having its secret, undoes that."""
-        request = self.operations.create(creation.marker.on(description), roles)
-        try:
-            return await self._check_created(await self.execute(request), creation)
-        except ApiKeysError as error:
-            if error.outcome not in (Outcome.UNKNOWN, Outcome.APPLIED):
-                raise
-            report, interrupted_by = await self.undo(creation, error.key_id)
-            error.args = (f"{error.args[0]} {report}",)
-            error.next_step = report.next_step
-            if interrupted_by:
-                note(interrupted_by, error)
-                raise interrupted_by from None
-            raise
-        except BaseException as interruption:
-            report, _ = await self.undo(creation)
-            note(interruption, report)
-            raise
-
-    async def _check_created(self, created: Success[CreatedKey], creation: Creation) -> CreatedKey:
-        """Gives the created key if it bears our nonce: a cache on the way may answer with another one.
-
-        Raises:
-            OutcomeUnknownError: it is another key.
-            ClockError: it would not end when it should.
-        """
-        key = created.value
-        is_ours = creation.is_of(key)
-        if not is_ours and key.description is None:
-            # The contract lets an answer leave it out.
-            with suppress(ApiKeysError):
-                is_ours = creation.is_of((await self.execute(self.operations.get(key.id))).value)
-        if not is_ours:
-            raise other_key_answered(key.id, attempts=created.attempts)
-        date = http_date(created.date)
-        if creation.marker.ends and date:
-            problem = clock_problem(date, system.utc_now(), CLOCK_GRACE)
-            if problem:
-                raise wrong_clock(key.id, problem, attempts=created.attempts)
-        return key
-
-    async def deactivate_created(self, creation: Creation, key_id: str) -> None:
-        """Deactivates a key that was created for a while, however often that is interrupted.
-
-        A process that was forked meanwhile leaves the key to the one that made it.
-        """
-        if not system.is_of_this_process(creation):
-            return
-        ended, interruption = await self._clean_up(Executor.deactivation, key_id)
-        error = ended.error if ended else never_ended(key_id)
-        if error and sys.is_finalizing():
-            # What failed while modules are taken apart says nothing about the server.
-            error = never_ended(key_id)
-        if interruption:
-            if error:
-                note(interruption, error)
-            raise interruption
-        if error:
-            raise error
-
-    async def undo(self, creation: Creation, key_id: str | None = None) -> tuple[CleanupReport, BaseException | None]:
-        """Ends the key of a creation, however often that is interrupted.
-
-        Args:
-            key_id: the id that an answer gave it, if one did.
-
-        Returns:
-            What was seen and done, and the first interruption that came meanwhile.
-        """
-        if not system.is_of_this_process(creation):
-            return CleanupReport(creation.marker.nonce, "It is left to the process that asked for it"), None
-        report, interruption = await self._clean_up(Executor.deactivate_by_nonce, creation, key_id)
-        return report or CleanupReport(creation.marker.nonce, "It could not be looked for"), interruption
-
-    async def deactivate_by_nonce(self, creation: Creation, key_id: str | None) -> CleanupReport:
-        """Ends the key whose record bears the nonce, looked up by the id that an answer gave it, or else in the list.
-
-        Looks more than once: a commit can come after the answer was given up.
-        """
-        report = CleanupReport(creation.marker.nonce, "The keys could not be listed")
-        began = system.now()
-        unread = None
-        if key_id is not None:
-            try:
-                found = await self.execute(self.operations.get(key_id), began)
-                if creation.is_of(found.value):
-                    await self._deactivate_reported(key_id, report, began)
-                    return report
-            except KeyNotFoundError:
-                pass
-            except ApiKeysError:
-                unread = key_id
-        for wait in UNDO_WAITS:
-            await self.transport.sleep(wait)
-            # The deadline is for the requests, and may be shorter than these waits.
-            began += wait
-            try:
-                listed = await self.execute(self.operations.list(), began)
-            except ApiKeysError:
-                continue
-            report.seen, unread = "No such key was seen", None
-            for record in listed.value:
-                if creation.is_of(record):
-                    await self._deactivate_reported(record.id, report, began)
-            if report.still_active or report.deactivated:
-                break
-        if unread:
-            report.still_active.append(unread)
-        return report
-
-    async def _deactivate_reported(self, key_id: str, report: CleanupReport, began: float) -> None:
-        try:
-            await self.deactivate(key_id, began)
-        except ApiKeysError:
-            report.still_active.append(key_id)
-        else:
-            report.deactivated.append(key_id)
-
-    async def _clean_up(self, work: AsyncWork[T], *arguments: Any) -> tuple[T | None, BaseException | None]:
-        """Runs a method of this class shielded; see `shield` for what it gives."""
-        return await shield_async(self._on_open_connections, work, arguments, patience=self.settings.deadline)
-
-    async def _on_open_connections(self, work: AsyncWork[T], arguments: tuple[Any, ...]) -> T:
-        """Runs a method of this class, and again on other connections if the client was closed before it was done."""
-        if not self.transport.closed:
-            result = await work(self, *arguments)
-            if not self.transport.closed:
-                return result
-        spare = Executor(Transport(self.settings), self.settings, self.operations)
-        try:
-            return await work(spare, *arguments)
-        finally:
-            await spare.transport.close()

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
 
+from api_keys_client._async.creations import create_or_undo, undo
 from api_keys_client._async.executor import Executor
+from api_keys_client._core.creations import Creation
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import Creation, FoundLeftovers, leftovers_of, strip_marker
+from api_keys_client._core.markers import FoundLeftovers, leftovers_of, strip_marker
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.policy import note
 from api_keys_client._core.validation import canonical_id, invalid_argument
@@ -177,7 +179,7 @@ async def replace(
     store: NewKeyCallback,
 ) -> CreatedKey:
     """Creates, verifies and stores; what fails before anything can have been stored is undone."""
-    new = await executor.create_or_undo(creation, strip_marker(description), roles)
+    new = await create_or_undo(executor, creation, strip_marker(description), roles)
     stage = "verify"
     why = ""
     cause: Exception | None = None
@@ -192,7 +194,7 @@ async def replace(
         cause, why = error, f"{stage} raised {type(error).__name__}"
     except BaseException as interruption:
         if stage == "verify":
-            report, _ = await executor.undo(creation, new.id)
+            report, _ = await undo(executor, creation, new.id)
             note(interruption, report)
         else:
             note(interruption, f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
@@ -208,7 +210,7 @@ async def replace(
             undo=lambda: executor.deactivate(new.id),
             next_step="See which is stored: deactivate the other one, or call undo() on this error to end the new one.",
         ) from cause
-    report, interrupted_by = await executor.undo(creation, new.id)
+    report, interrupted_by = await undo(executor, creation, new.id)
     failure = RotationError(
         f"{why}, so nothing was stored. {report} The old key {old.id} was not touched.",
         stage=stage,

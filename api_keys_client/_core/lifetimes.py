@@ -5,12 +5,14 @@ The server has no expiry, and its `created_at` is when one of its processes star
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from api_keys_client._core.generated import ApiKeyResponse
 from api_keys_client._core.markers import parse_marker
 from api_keys_client._core.validation import invalid_argument
+from api_keys_client.errors import ClockError, Outcome
 
 CLOCK_GRACE: timedelta = timedelta(minutes=5)
 """How far the server's clock may be from this machine's."""
@@ -110,6 +112,22 @@ def clock_problem(date: datetime | None, now: datetime, grace: timedelta) -> str
     if abs(date - now) > grace:
         return f"the server's clock says {date:%Y-%m-%d %H:%M:%S} UTC, this machine's {now:%Y-%m-%d %H:%M:%S} UTC"
     return None
+
+
+def expired_keys(
+    records: Iterable[ApiKeyResponse], date: datetime | None, now: datetime, grace: timedelta
+) -> list[ApiKeyResponse]:
+    """Gives the active keys whose end has come by the server's clock.
+
+    Raises:
+        ClockError: what time it is there isn't known.
+    """
+    problem = clock_problem(date, now, grace)
+    if date is None or problem:
+        raise ClockError(
+            f"Which keys have expired isn't known: {problem}. No key was deactivated.", outcome=Outcome.NOT_SENT
+        )
+    return [record for record in records if record.is_active and lifetime(record).expired(date)]
 
 
 def _aware(date: datetime, name: str) -> datetime:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import mktime_tz, parsedate_tz
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from api_keys_client._core.options import SecretHeaders
@@ -54,6 +56,16 @@ class RawResponse:
         if self.status < 300:
             self.problem = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
         return self
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Gives the date of a header; None where there is none, or none that can be read."""
+    # parsedate_to_datetime would raise an error with the text, which may echo the token.
+    date = parsedate_tz(text or "")
+    try:
+        return None if date is None else datetime.fromtimestamp(mktime_tz(date), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class TransportFailure(NamedTuple):

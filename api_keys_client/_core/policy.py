@@ -7,8 +7,6 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple
 
@@ -16,7 +14,15 @@ from pydantic_core import from_json
 
 from api_keys_client._core.generated import ApiKeyResponse
 from api_keys_client._core.masking import masked
-from api_keys_client._core.messages import DecodeFailure, Operation, RawResponse, Request, T, TransportFailure
+from api_keys_client._core.messages import (
+    DecodeFailure,
+    Operation,
+    RawResponse,
+    Request,
+    T,
+    TransportFailure,
+    http_date,
+)
 from api_keys_client._core.options import Settings
 from api_keys_client.errors import (
     ApiConnectionError,
@@ -324,13 +330,3 @@ def _retry_after(answer: RawResponse) -> float | None:
         return float(asked[:10])
     date = http_date(asked)
     return None if date is None else max(0.0, date.timestamp() - answer.received_at)
-
-
-def http_date(text: str | None) -> datetime | None:
-    """Gives the date of a header; None where there is none, or none that can be read."""
-    # parsedate_to_datetime would raise an error with the text, which may echo the token.
-    date = parsedate_tz(text or "")
-    try:
-        return None if date is None else datetime.fromtimestamp(mktime_tz(date), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from api_keys_client._core.generated import ApiKeyResponse, APIKeysApi, Role
-from api_keys_client._core.lifetimes import CLOCK_GRACE, checked_life, length_of_life
+from api_keys_client._core.lifetimes import CLOCK_GRACE, check_grace, checked_life, expired_keys, length_of_life
 from api_keys_client._core.markers import own_description, refuse_marker, strip_marker
+from api_keys_client._core.messages import http_date
 from api_keys_client._core.operations import CreatedKey, Operations
 from api_keys_client._core.options import (
     DEFAULT_DEADLINE,
@@ -27,6 +28,7 @@ from api_keys_client._core.options import (
 )
 from api_keys_client._core.policy import Deactivation
 from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
+from api_keys_client._sync.creations import create_or_undo, deactivate_created
 from api_keys_client._sync.executor import Executor
 from api_keys_client._sync.rotation import (
     Leftovers,
@@ -40,7 +42,7 @@ from api_keys_client._sync.rotation import (
 )
 from api_keys_client._transport.concurrency import check_user_function, fan_out
 from api_keys_client._transport.sync import Transport
-from api_keys_client._transport.system import environment, new_creation
+from api_keys_client._transport.system import environment, new_creation, utc_now
 
 
 class ApiKeysClient:
@@ -189,7 +191,7 @@ class ApiKeysClient:
         if expires_in is not None or expires_at is not None:
             own = None if description is UNSET else own_description(description)
             creation = new_creation(expires_in=expires_in, expires_at=expires_at)
-            return self._executor.create_or_undo(creation, own, roles)
+            return create_or_undo(self._executor, creation, own, roles)
         refuse_marker(description)
         return (self._executor.execute(self._executor.operations.create(description, roles))).value
 
@@ -289,7 +291,9 @@ class ApiKeysClient:
         Example:
             `for ended in client.sweep(): print(ended.key_id, ended.error or "ended")`
         """
-        expired = self._executor.expired(grace)
+        check_grace(grace)
+        listed = self._executor.execute(self._executor.operations.list())
+        expired = expired_keys(listed.value, http_date(listed.date), utc_now(), grace)
         if dry_run:
             return [Deactivation(record.id, record) for record in expired]
         ids = [record.id for record in expired]
@@ -313,11 +317,11 @@ class ApiKeysClient:
         """
         executor = self._executor
         creation = new_creation(temporary=True, expires_in=expires_in)
-        created = executor.create_or_undo(creation, own_description(description), roles)
+        created = create_or_undo(executor, creation, own_description(description), roles)
         try:
             yield created
         finally:
-            executor.deactivate_created(creation, created.id)
+            deactivate_created(executor, creation, created.id)
 
     def rotate(
         self,

@@ -8,8 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from urllib.request import getproxies, proxy_bypass
 
+from api_keys_client._core.creations import Creation
 from api_keys_client._core.lifetimes import end_of_life
-from api_keys_client._core.markers import Creation, Marker
+from api_keys_client._core.markers import Marker
 from api_keys_client._core.options import Environment
 
 now = time.monotonic

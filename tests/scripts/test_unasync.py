@@ -41,7 +41,7 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 def derived(project: Path) -> dict[str, str]:
-    names = ("client.py", "executor.py", "rotation.py")
+    names = ("client.py", "creations.py", "executor.py", "rotation.py")
     return {name: (project / "api_keys_client" / "_sync" / name).read_text(encoding="utf-8") for name in names}
 
 

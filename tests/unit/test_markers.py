@@ -8,9 +8,8 @@ import pytest
 from hypothesis import assume, example, given, strategies
 
 from api_keys_client import ApiKeyResponse, InvalidRequestError
+from api_keys_client._core.creations import CleanupReport, Creation
 from api_keys_client._core.markers import (
-    CleanupReport,
-    Creation,
     Marker,
     has_nonce,
     leftovers_of,
