@@ -45,9 +45,7 @@ NEEDS = {
         "ApiKeyResponse",
         "ApiKeyResponse.id",
     ),
-    "Executor in api_keys_client/_async/executor.py": (
-        "ApiKeyResponse.is_active",
-    ),
+    "Executor in api_keys_client/_async/executor.py": ("ApiKeyResponse.is_active",),
     "_check_created in api_keys_client/_async/creations.py": ("ApiKeyResponse.id", "ApiKeyResponse.description"),
     "AsyncApiKeysClient in api_keys_client/_async/client.py": (
         "ApiKeyResponse.id",

@@ -19,6 +19,7 @@ from api_keys_client.cli.deactivate import deactivate
 from api_keys_client.cli.doctor import doctor
 from api_keys_client.cli.output import Output
 from api_keys_client.cli.rotate import rotate
+from api_keys_client.cli.sweep import sweep
 
 PROGRAM = "api-keys"
 
@@ -109,5 +110,5 @@ def _program() -> None:
     """The API keys of an Arthur GenAI Engine, from a terminal."""
 
 
-for _command in (list_keys, get, create, deactivate, rotate, doctor, run_sandbox, show_version):
+for _command in (list_keys, get, create, deactivate, rotate, sweep, doctor, run_sandbox, show_version):
     _program.add_command(_command)

@@ -10,22 +10,33 @@ import api_keys_client
 from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, command
 from api_keys_client.cli.create import ROLES, complete_role
 from api_keys_client.cli.doctor import ENGINE_VERSION
-from api_keys_client.cli.output import Output, document_of, fields_of, in_colour, listing
+from api_keys_client.cli.lifetimes import by_age, length
+from api_keys_client.cli.output import Output, document_of, fields_of, show_keys
 
 
 @command("list")
 @click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
 @click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
-def list_keys(common: CommonOptions, description: str | None, role: str | None) -> ExitCode:
+@click.option("--expired", is_flag=True, help="Only keys whose end has come, by the engine's clock.")
+@click.option("--older-than", metavar="AGE", help="Only keys that were made so long ago: 90d, 12h.")
+def list_keys(
+    common: CommonOptions, description: str | None, role: str | None, expired: bool, older_than: str | None
+) -> ExitCode:
     """List the active keys."""
+    age = None if older_than is None else length("--older-than", older_than)
     with common.client() as client:
         records = client.list(description, role)
-    records.sort(key=lambda record: (record.description or "", record.id))
-    common.output.answer(
-        lambda: {"keys": [document_of(record) for record in records]},
-        [(record.id, ",".join(record.roles or []), record.description or "") for record in records],
-        lambda output: [*listing(records, output), in_colour((f"{len(records)} active", "dim"))],
-    )
+        if expired:
+            ended = {sweepable.key_id for sweepable in client.sweep(dry_run=True)}
+            records = [record for record in records if record.id in ended]
+    if age is None:
+        show_keys(common.output, records, "active")
+    else:
+        old, ageless = by_age(records, age)
+        show_keys(common.output, old, "as old", {"age_unknown": [document_of(record) for record in ageless]})
+        for record in ageless if not common.output.as_json else []:
+            # On stderr: whoever pipes the others on does not mean these.
+            common.output.remark("age not known: ", record.id, "  ", record.description or "")
     if role is not None and role not in ROLES and not records:
         common.output.remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
     return ExitCode.DONE

@@ -23,6 +23,7 @@ from api_keys_client.cli.common import (
     command,
     named_store,
 )
+from api_keys_client.cli.lifetimes import End, end
 from api_keys_client.cli.output import document_of, fields_of, give_up_stdout
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ def complete_role(context: Any, parameter: Any, incomplete: str) -> list[str]:
     shell_complete=complete_role,
     help=f"A role of the key; may be repeated. One of {', '.join(ROLES)}; without any: VALIDATION-USER.",
 )
+@click.option("--expires", metavar="END", help="When the key is to end: 90d, 12h, or a day such as 2027-01-31.")
 @click.option("--output", metavar="FILE", help="Write the secret to a new file that only you can read.")
 @click.option("--show", is_flag=True, help="Show the secret.")
 def create(
-    common: CommonOptions, description: str | None, role: tuple[str, ...], output: str | None, show: bool
+    common: CommonOptions,
+    description: str | None,
+    role: tuple[str, ...],
+    expires: str | None,
+    output: str | None,
+    show: bool,
 ) -> ExitCode:
     """Create a key, and write its secret to a file or show it.
 
@@ -62,9 +69,10 @@ def create(
         )
     for name in role:
         _check_role(name)
+    ends = end(expires)
     store = None if output is None else _new_file(output)
     with common.client() as client:
-        created = _created(client, description, role)
+        created = _created(client, description, role, ends)
         document = {**document_of(created), "output": output}
         fields = fields_of(created)
         if output is not None:
@@ -85,11 +93,11 @@ def create(
     return ExitCode.DONE
 
 
-def _created(client: ApiKeysClient, description: str | None, role: tuple[str, ...]) -> CreatedKey:
+def _created(client: ApiKeysClient, description: str | None, role: tuple[str, ...], ends: End) -> CreatedKey:
     """Gives the new key; if it is not known whether there is one, what to look for."""
     unset = api_keys_client.UNSET
     try:
-        return client.create(unset if description is None else description, role or unset)
+        return client.create(unset if description is None else description, role or unset, **ends)
     except KeyboardInterrupt:
         why, code = "interrupted: a key may have been created, whose secret is lost.", ExitCode.INTERRUPTED
     except api_keys_client.OutcomeUnknownError as error:

@@ -57,7 +57,7 @@ def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, ye
     if sys.stdin is None and (leaked or "-" in key_ids):
         raise CliError("stdin is closed, and there is nothing else to read from. Nothing was sent.")
     with ExitStack() as stack:
-        answers = None if yes else _answers(stack, reads_stdin="-" in key_ids)
+        answers = None if yes else answers_from(stack, reads_stdin="-" in key_ids)
         ids = [_leaked_id()] if leaked else _ids(key_ids)
         if not ids:
             common.output.remark("There are no ids on stdin; nothing to do.")
@@ -74,11 +74,11 @@ def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, ye
         elif answers is not None:
             _show_all(common.output, ids, client.list())
         if answers is not None:
-            _ask(answers, "Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
-        return _deactivate(common.output, client, ids)
+            ask(answers, "Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
+        return deactivate_all(common.output, client, ids)
 
 
-def _answers(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
+def answers_from(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
     """Gives where the answer to a question comes from: the terminal, which need not be stdin if that holds the ids."""
     if is_terminal(sys.stderr):
         if reads_stdin and not is_terminal(sys.stdin):
@@ -148,18 +148,25 @@ def _show_named(output: Output, record: ApiKeyResponse) -> None:
         output.remark((f"{name:<13}", "dim"), value)
 
 
+def show(records: Sequence[ApiKeyResponse]) -> None:
+    """Shows on stderr what is asked about."""
+    shown = console(sys.stderr)
+    for line in listing(records, shown):
+        shown.print(line, soft_wrap=not hasattr(line, "columns"))
+
+
 def _show_all(output: Output, ids: Sequence[str], active: Sequence[ApiKeyResponse]) -> None:
     known = {record.id.lower(): record for record in active}
     found = [known[key_id] for key_id in ids if key_id in known]
-    shown = console(sys.stderr)
-    for line in listing(found, shown) if found else ():
-        shown.print(line, soft_wrap=not hasattr(line, "columns"))
+    if found:
+        show(found)
     for key_id in ids:
         if key_id not in known:
             output.remark((key_id, "bold cyan"), "  is not among the active keys")
 
 
-def _ask(answers: TextIO, question: str) -> None:
+def ask(answers: TextIO, question: str) -> None:
+    """Asks on stderr; a CliError says that the answer was not yes."""
     try:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
@@ -177,7 +184,8 @@ def _ask(answers: TextIO, question: str) -> None:
         raise CliError("nothing was deactivated.", code=ExitCode.INTERRUPTED)
 
 
-def _deactivate(output: Output, client: ApiKeysClient, ids: Sequence[str]) -> ExitCode:
+def deactivate_all(output: Output, client: ApiKeysClient, ids: Sequence[str]) -> ExitCode:
+    """Deactivates them with a bar on a terminal, and says what became of each."""
     outcomes: dict[str, Deactivation] = {}
     with _bar(output, len(ids)) as (advance, say), interruptible(say, client.close) as interruption:
 

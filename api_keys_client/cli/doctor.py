@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import api_keys_client
@@ -125,6 +126,7 @@ def _examine(common: CommonOptions, findings: Findings) -> None:
         _version(findings, client, min(SECONDS_MOST, common.timeout or SECONDS_MOST))
     if isinstance(active, list):
         _keys(findings, len(active))
+        _lifetimes(findings, active)
 
 
 def _proxy(findings: Findings, proxy: str | None) -> None:
@@ -187,6 +189,17 @@ def _keys(findings: Findings, count: int) -> None:
             f"{count} active; by its documentation the engine allows {KEYS_MOST}",
             "Deactivate those that nothing uses any more.",
         )
+
+
+def _lifetimes(findings: Findings, active: list[ApiKeyResponse]) -> None:
+    now = datetime.now(UTC)
+    lives = [api_keys_client.lifetime(record) for record in active]
+    expired = sum(life.expired(now) for life in lives)
+    endless = sum(life.ends is None for life in lives)
+    if expired:
+        findings.add("lifetimes", "note", f"{expired} expired, {endless} without an end", "End them: api-keys sweep")
+    elif active:
+        findings.add("lifetimes", "ok", f"none expired, {endless} without an end")
 
 
 def _version(findings: Findings, client: ApiKeysClient, seconds: float) -> None:

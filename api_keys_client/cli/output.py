@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
+import api_keys_client
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
@@ -39,11 +41,14 @@ def isoformat(value: datetime | None) -> str | None:
 
 def document_of(record: ApiKeyResponse) -> Document:
     """Gives a record for a program, without whatever secret an answer may hold."""
+    life = api_keys_client.lifetime(record)
     return {
         "id": record.id,
         "description": record.description,
         "roles": list(record.roles or []),
         "is_active": record.is_active,
+        "made": isoformat(life.made),
+        "ends": isoformat(life.ends),
         "created_at": isoformat(record.created_at),
         "deactivated_at": isoformat(record.deactivated_at),
     }
@@ -153,11 +158,25 @@ def listing(records: Sequence[ApiKeyResponse], output: Console) -> Iterable[Rend
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("id", no_wrap=True, min_width=36)
     table.add_column("roles", overflow="fold", max_width=26)
+    ends = [api_keys_client.lifetime(record).ends for record in records]
+    if any(ends):
+        table.add_column("ends", no_wrap=True)
     table.add_column("description", overflow="fold")
-    for record in records:
-        cells = (", ".join(record.roles or []), record.description or "")
+    for record, end in zip(records, ends, strict=True):
+        dates = [f"{end:%Y-%m-%d}" if end else ""] if any(ends) else []
+        cells = (", ".join(record.roles or []), *dates, record.description or "")
         table.add_row(in_colour((record.id, "bold cyan")), *map(in_colour, cells))
     yield table
+
+
+def show_keys(output: Output, records: list[ApiKeyResponse], state: str, further: Document | None = None) -> None:
+    """Gives keys as a command's answer, sorted by their descriptions, and how many they are."""
+    records.sort(key=lambda record: (record.description or "", record.id))
+    output.answer(
+        lambda: {"keys": [document_of(record) for record in records], **(further or {})},
+        [(record.id, ",".join(record.roles or []), record.description or "") for record in records],
+        lambda console: [*listing(records, console), in_colour((f"{len(records)} {state}", "dim"))],
+    )
 
 
 def give_up_stdout() -> None:

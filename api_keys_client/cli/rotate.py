@@ -13,6 +13,7 @@ import click
 
 import api_keys_client
 from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, check_place, command, named_store
+from api_keys_client.cli.lifetimes import length
 from api_keys_client.cli.output import document_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _NOT_SPARED = "Name another file, or add --overwrite if its content is not neede
 @click.option(
     "--to-command", is_flag=True, help="Give it to the command that follows, on its standard input. Comes last."
 )
+@click.option("--expires", metavar="AGE", help="How long the new key is to live: 90d, 12h; else like the old one.")
 @click.option("--keep-old", is_flag=True, help="Leave the old key active.")
 @click.option(
     "--leftovers",
@@ -49,6 +51,7 @@ def rotate(
     overwrite: bool,
     to_env_file: tuple[str, str] | None,
     to_command: bool,
+    expires: str | None,
     keep_old: bool,
     leftovers: Literal["refuse", "deactivate", "keep"],
 ) -> ExitCode:
@@ -57,6 +60,7 @@ def rotate(
     One of --to-file, --to-env-file and --to-command is needed; CMD is the command of the last. The key with this ID is
     deactivated once the new one is stored.
     """
+    expires_in = None if expires is None else length("--expires", expires)
     store, place = _target(words, to_file, to_env_file, to_command=to_command)
     if to_file is None and overwrite:
         raise CliError("--overwrite is for --to-file. Nothing was sent.")
@@ -69,7 +73,9 @@ def rotate(
     storing = _Storing(store)
     with common.client() as client:
         try:
-            rotation = client.rotate(key_id, store=storing, keep_old=keep_old, leftovers=leftovers)
+            rotation = client.rotate(
+                key_id, store=storing, keep_old=keep_old, leftovers=leftovers, expires_in=expires_in
+            )
         except KeyboardInterrupt as interruption:
             raise _interrupted(interruption, key_id, storing, place) from interruption
     old = "active" if keep_old else "inactive"

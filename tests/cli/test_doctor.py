@@ -20,7 +20,7 @@ from api_keys_client.cli.doctor import ENGINE_VERSION, MAX_DOCUMENT_BYTES
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.cli_runs import UNKNOWN_ID, Ran, check_silent, in_terminal, made, within
 
-NAMES = ["address", "reachable", "tls", "token", "version", "keys"]
+NAMES = ["address", "reachable", "tls", "token", "version", "keys", "lifetimes"]
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def test_of_an_engine_that_is_well_everything_is_ok(engine: Sandbox) -> None:
     }
     lines = [line.split("\t") for line in text.out.splitlines()]
     assert [line[:2] for line in lines] == [[name, "ok"] for name in NAMES]
-    assert lines[-1][2:] == ["1 active", "See them: api-keys list"]
+    assert lines[-2][2:] == ["1 active", "See them: api-keys list"]
     assert {len(line) for line in lines} == {4}
 
 

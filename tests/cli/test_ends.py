@@ -30,7 +30,11 @@ from tests.support.interrupts import press_here
 SECRET = "c2VjcmV0" * 12
 MISTAKES: dict[str, list[tuple[str, ...]]] = {
     "the program": [
-        ("lst", "none of the commands: list, get, create, deactivate, rotate, doctor, sandbox, version", "--help"),
+        (
+            "lst",
+            "none of the commands: list, get, create, deactivate, rotate, sweep, doctor, sandbox, version",
+            "--help",
+        ),
         ("--", "none of the commands"),
         ("--token=t0ken list", "--token-file"),
     ],

@@ -18,7 +18,7 @@ from tests.support.cli_runs import Ran, environment, piped, within
 
 PACKAGE = Path(api_keys_client.__file__).parent
 HEAVY = {"pydantic", "urllib3", "aiohttp", "_generated"}
-COMMANDS = ("list", "get", "create", "deactivate", "rotate", "doctor", "sandbox", "version")
+COMMANDS = ("list", "get", "create", "deactivate", "rotate", "sweep", "doctor", "sandbox", "version")
 
 
 def started(code: str, *arguments: str, **further: str | None) -> Ran:
@@ -63,7 +63,7 @@ def test_another_missing_module_is_not_taken_for_the_extra() -> None:
 def test_help_and_version_fit_and_load_nothing_heavy() -> None:
     each = started(f"for name in {COMMANDS}: name == 'sandbox' or main([name, '--help'])", "--help")
     assert (each.code, each.err) == (0, "loaded:\n")
-    assert [f"Usage: api-keys {name} " in each.out for name in COMMANDS if name != "sandbox"] == [True] * 7
+    assert [f"Usage: api-keys {name} " in each.out for name in COMMANDS if name != "sandbox"] == [True] * 8
     assert max(map(len, each.out.splitlines())) <= 80
     assert started("", "--version") == (0, f"api-keys {api_keys_client.__version__}\n", "loaded:\n")
     assert "pydantic" in started("import pydantic", "--version").err

@@ -108,6 +108,7 @@ def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path)
         "create": ["create", "--show"],
         "deactivate": ["deactivate", "--yes", UNKNOWN_ID],
         "rotate": ["rotate", key_id, "--to-file", tmp_path / "secret"],
+        "sweep": ["sweep", "--yes"],
         "doctor": ["doctor"],
         "version": ["version"],
     }

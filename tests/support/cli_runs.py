@@ -37,7 +37,7 @@ LONG: Final = re.compile(r"[\w=+-]{37,}")
 """What is longer than an id, as a secret is."""
 PROGRAM: Final = Path(sys.executable).with_name("api-keys")
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
-RECORD: Final = {"id", "description", "roles", "is_active", "created_at", "deactivated_at"}
+RECORD: Final = {"id", "description", "roles", "is_active", "made", "ends", "created_at", "deactivated_at"}
 CONTROL: Final = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 SECONDS_MOST: Final = 30.0
 HOSTILE: Final = "x\x1b]0;title\x07\x1b[31m[bold]red[/bold]\tnext\nline \x9b2J\u202eend"
