@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from typing import TypeVar
 
@@ -20,11 +19,10 @@ from api_keys_client._core.policy import (
 )
 from api_keys_client._transport import system
 from api_keys_client._transport.aio import Transport
+from api_keys_client._transport.logs import log_attempt, log_retry
 from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 
 T = TypeVar("T")
-
-_log = logging.getLogger("api_keys_client")
 
 
 class Executor:
@@ -61,15 +59,7 @@ class Executor:
                 )
                 raise
             ended = system.now()
-            if _log.isEnabledFor(logging.DEBUG):
-                _log.debug(
-                    "%s %s %s %.0f ms attempt %d",
-                    request.operation.method,
-                    request.operation.path,
-                    getattr(result, "status", None) or getattr(result, "reason", None),
-                    1000 * (ended - started),
-                    attempt,
-                )
+            log_attempt(request.operation, result, attempt=attempt, seconds=ended - started)
             verdict = evaluate(
                 request,
                 result,
@@ -83,6 +73,7 @@ class Executor:
                 return verdict
             if isinstance(verdict, ApiKeysError):
                 raise verdict
+            log_retry(request.operation, result, attempt=attempt, wait=verdict.wait)
             await transport.sleep(verdict.wait)
             worst_outcome = verdict.outcome
             started = system.now()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from typing import TypeVar
 
@@ -20,12 +19,11 @@ from api_keys_client._core.policy import (
     token_failure,
 )
 from api_keys_client._transport import system
+from api_keys_client._transport.logs import log_attempt, log_retry
 from api_keys_client._transport.sync import Transport
 from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
 
 T = TypeVar("T")
-
-_log = logging.getLogger("api_keys_client")
 
 
 class Executor:
@@ -62,15 +60,7 @@ class Executor:
                 )
                 raise
             ended = system.now()
-            if _log.isEnabledFor(logging.DEBUG):
-                _log.debug(
-                    "%s %s %s %.0f ms attempt %d",
-                    request.operation.method,
-                    request.operation.path,
-                    getattr(result, "status", None) or getattr(result, "reason", None),
-                    1000 * (ended - started),
-                    attempt,
-                )
+            log_attempt(request.operation, result, attempt=attempt, seconds=ended - started)
             verdict = evaluate(
                 request,
                 result,
@@ -84,6 +74,7 @@ class Executor:
                 return verdict
             if isinstance(verdict, ApiKeysError):
                 raise verdict
+            log_retry(request.operation, result, attempt=attempt, wait=verdict.wait)
             transport.sleep(verdict.wait)
             worst_outcome = verdict.outcome
             started = system.now()
