@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -39,6 +40,7 @@ from api_keys_client._core.options import (
 )
 
 # sync: from api_keys_client._core.generated import APIKeysApi
+# sync: from api_keys_client._transport.concurrency import refuse_async_token
 from api_keys_client._core.policy import Deactivation
 from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
 from api_keys_client._transport.aio import Transport
@@ -55,13 +57,15 @@ class AsyncApiKeysClient:
     Args:
         base_url: where the engine is, with the path before `/auth` if there is one;
             None: API_KEYS_BASE_URL, or else http://localhost.
-        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each call;
+        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each
+            call, and once more after a 401 (see `api_keys_client.tokens`); it may be async in the async client;
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
         timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
         deadline: seconds for a call with all its attempts and waits.
         max_attempts: how often a call is tried, if trying again can do no harm.
         headers: sent along with each request.
-        ssl_context: what TLS trusts and presents; None: the system's certificates.
+        ssl_context: what TLS trusts and presents; None: the system's certificates, or those of SSL_CERT_FILE.
+        ca_file: or a PEM file with the authorities that it trusts instead.
         proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
             (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Loopback is always reached directly.
         allow_http: send the token over plain http to another host.
@@ -80,14 +84,16 @@ class AsyncApiKeysClient:
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         headers: Mapping[str, str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         proxy: str | None = None,
         allow_http: bool = False,
     ) -> None:
         options = ClientOptions(
-            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http
+            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, ca_file, proxy, allow_http
         )
         # Gone from this frame before anything can raise: a traceback may show locals.
         del base_url, token, headers, proxy
+        # sync: refuse_async_token(options.token)
         settings = resolve_settings(options, environment())
         self._executor = Executor(Transport(settings), settings, Operations(settings))
         self._owns_transport = True
@@ -115,6 +121,7 @@ class AsyncApiKeysClient:
         # What a subclass keeps goes along.
         vars(view).update(vars(self))
         mine = self._executor
+        # sync: refuse_async_token(options.token)
         settings = resolve_settings(options, base=mine.settings)
         view._executor = Executor(
             mine.transport, settings, Operations(settings) if options.headers else mine.operations

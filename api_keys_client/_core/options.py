@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 from ipaddress import ip_address
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from pydantic import SecretStr
@@ -19,7 +18,8 @@ from urllib3.util import Url, parse_url
 from api_keys_client import __version__
 from api_keys_client.errors import ConfigurationError, Outcome, strip_traceback
 
-Token: TypeAlias = str | SecretStr | Callable[[], str | SecretStr]
+TokenFunction: TypeAlias = Callable[[], str | SecretStr | Awaitable[str | SecretStr]]
+Token: TypeAlias = str | SecretStr | TokenFunction
 Timeout: TypeAlias = float | tuple[float, float]
 
 DEFAULT_BASE_URL = "http://localhost"
@@ -95,29 +95,52 @@ class Proxy:
 class TokenSource:
     """The token, as a value or as the caller's function that gives one. Its repr is plain."""
 
-    def __init__(self, source: SecretStr | Callable[[], str | SecretStr]) -> None:
-        self._source = SecretStr(f"Bearer {source.get_secret_value()}") if isinstance(source, SecretStr) else source
+    def __init__(self, source: SecretStr | TokenFunction) -> None:
+        self._fixed = SecretStr(f"Bearer {source.get_secret_value()}") if isinstance(source, SecretStr) else None
+        self.function = None if isinstance(source, SecretStr) else source
 
     def __repr__(self) -> str:
         return "<token>"
 
-    def header(self) -> str:
+    def header(self, refused: SecretStr | None = None) -> str:
         """Gives the value of the Authorization header; asks the caller's function, if it is one.
+
+        Args:
+            refused: the token that a server has just refused.
 
         Raises:
             ConfigurationError: the function raised, or gave no token that can be sent.
         """
-        if isinstance(self._source, SecretStr):
-            return self._source.get_secret_value()
+        if self._fixed is not None:
+            return self._fixed.get_secret_value()
         try:
-            given = ClientOptions(token=self._source())
+            return bearer(self.ask(refused))
         except Exception as error:
-            raise configuration_error(f"The function given as token= raised {type(error).__name__}.") from error
-        try:
-            return f"Bearer {_checked_token(given.token, 'token=').get_secret_value()}"
-        except ConfigurationError as error:
-            # The frame below holds the token.
-            raise strip_traceback(error) from None
+            failure = token_error(error)
+            raise failure from failure.__cause__
+
+    def ask(self, refused: SecretStr | None) -> object:
+        """Asks the caller's function; what it gives may have to be awaited."""
+        function: Any = self.function
+        return _as_secret(function.renew(refused) if refused and hasattr(function, "renew") else function())
+
+
+def bearer(given: object) -> str:
+    """Gives the value of the Authorization header with what a function gave as the token.
+
+    Raises:
+        ConfigurationError: it is none that can be sent.
+    """
+    return f"Bearer {_checked_token(_as_secret(given), 'token=').get_secret_value()}"
+
+
+def token_error(error: Exception) -> ConfigurationError:
+    """Gives the error for a token that could not be had, without the frames below, which may hold one."""
+    if isinstance(error, ConfigurationError):
+        return strip_traceback(error)
+    failure = configuration_error(f"The function given as token= raised {type(error).__name__}.")
+    failure.__cause__ = error
+    return failure
 
 
 @dataclass(repr=False, eq=False)
@@ -132,6 +155,7 @@ class Settings:
     max_attempts: int
     headers: SecretHeaders
     ssl_context: ssl.SSLContext | None
+    ca_file: str | None
     proxy: Proxy | None
 
 
@@ -146,8 +170,14 @@ class ClientOptions:
     max_attempts: int | None = None
     headers: Mapping[str, str] | None = None
     ssl_context: ssl.SSLContext | None = None
+    ca_file: object = None
     proxy: str | None = None
     allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.token, str):
+            # A traceback of the constructor may show what this holds.
+            self.token = SecretStr(self.token)
 
 
 # Not shown either: the variables may hold the token, and a proxy's URL a password.
@@ -196,6 +226,7 @@ def _resolve(options: ClientOptions, environment: Environment, base: Settings | 
     ssl_context = base.ssl_context if base else options.ssl_context
     if not isinstance(ssl_context, (ssl.SSLContext, type(None))):
         raise configuration_error("ssl_context= is an ssl.SSLContext or None.")
+    ca_file = base.ca_file if base else _read_ca_file(options)
     times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
     deadline = base.deadline if base else DEFAULT_DEADLINE
     max_attempts = base.max_attempts if base else DEFAULT_MAX_ATTEMPTS
@@ -210,13 +241,24 @@ def _resolve(options: ClientOptions, environment: Environment, base: Settings | 
         proxy=base.proxy if base else _read_proxy(options.proxy, base_url, environment),
         headers=_read_headers(options.headers or {}, base.headers if base else _DEFAULT_HEADERS),
         ssl_context=ssl_context,
+        ca_file=ca_file,
     )
+
+
+def _read_ca_file(options: ClientOptions) -> str | None:
+    if options.ca_file is None:
+        return None
+    if options.ssl_context is not None:
+        raise configuration_error("ca_file= and ssl_context= both say what TLS trusts: give one of them.")
+    given: Any = options.ca_file
+    path = given.__fspath__() if hasattr(given, "__fspath__") else given
+    if isinstance(path, str) and path:
+        return path
+    raise configuration_error("ca_file= is the path of a PEM file.")
 
 
 def _read_token(source: Token | None, environment: Environment) -> TokenSource:
     if callable(source):
-        if iscoroutinefunction(source) or iscoroutinefunction(type(source).__call__):
-            raise configuration_error("token= is a plain function, in the async client too; this one is async.")
         return TokenSource(source)
     name = "token="
     if source is None:
@@ -224,20 +266,25 @@ def _read_token(source: Token | None, environment: Environment) -> TokenSource:
         source = environment.variables.get(name)
     if source is None:
         raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
-    return TokenSource(_checked_token(source, name))
+    return TokenSource(_checked_token(_as_secret(source), name))
+
+
+def _as_secret(token: object) -> object:
+    """Gives a string as one that no frame shows."""
+    return SecretStr(token) if isinstance(token, str) else token
 
 
 def _checked_token(token: object, name: str) -> SecretStr:
-    text = token.get_secret_value() if isinstance(token, SecretStr) else token
-    if not isinstance(text, str):
-        raise configuration_error(f"The token from {name} is no string but {type(text).__name__}.")
-    if not text:
+    if not isinstance(token, SecretStr) or not isinstance(token.get_secret_value(), str):
+        kind = type(token.get_secret_value() if isinstance(token, SecretStr) else token).__name__
+        raise configuration_error(f"The token from {name} is no string but {kind}.")
+    if not token:
         raise configuration_error(f"The token from {name} is empty.")
-    if not _VISIBLE.fullmatch(text):
+    if not _VISIBLE.fullmatch(token.get_secret_value()):
         raise configuration_error(
             f"The token from {name} holds a space, a line end, or another character that no token has."
         )
-    return SecretStr(text)
+    return token
 
 
 def _parsed(url: str) -> Url | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import ssl
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,7 +41,7 @@ from api_keys_client._sync.rotation import (
     replace,
     roles_of,
 )
-from api_keys_client._transport.concurrency import check_user_function, fan_out
+from api_keys_client._transport.concurrency import check_user_function, fan_out, refuse_async_token
 from api_keys_client._transport.sync import Transport
 from api_keys_client._transport.system import environment, new_creation, utc_now
 
@@ -54,13 +55,15 @@ class ApiKeysClient:
     Args:
         base_url: where the engine is, with the path before `/auth` if there is one;
             None: API_KEYS_BASE_URL, or else http://localhost.
-        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each call;
+        token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each
+            call, and once more after a 401 (see `api_keys_client.tokens`); it may be async in the async client;
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
         timeout: seconds for one attempt, one number or a pair: to connect, for the whole answer.
         deadline: seconds for a call with all its attempts and waits.
         max_attempts: how often a call is tried, if trying again can do no harm.
         headers: sent along with each request.
-        ssl_context: what TLS trusts and presents; None: the system's certificates.
+        ssl_context: what TLS trusts and presents; None: the system's certificates, or those of SSL_CERT_FILE.
+        ca_file: or a PEM file with the authorities that it trusts instead.
         proxy: URL of an HTTP proxy, with user info if it asks for one; None: the environment's
             (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Loopback is always reached directly.
         allow_http: send the token over plain http to another host.
@@ -79,14 +82,16 @@ class ApiKeysClient:
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         headers: Mapping[str, str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         proxy: str | None = None,
         allow_http: bool = False,
     ) -> None:
         options = ClientOptions(
-            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, proxy, allow_http
+            base_url, token, timeout, deadline, max_attempts, headers, ssl_context, ca_file, proxy, allow_http
         )
         # Gone from this frame before anything can raise: a traceback may show locals.
         del base_url, token, headers, proxy
+        refuse_async_token(options.token)
         settings = resolve_settings(options, environment())
         self._executor = Executor(Transport(settings), settings, Operations(settings))
         self._owns_transport = True
@@ -114,6 +119,7 @@ class ApiKeysClient:
         # What a subclass keeps goes along.
         vars(view).update(vars(self))
         mine = self._executor
+        refuse_async_token(options.token)
         settings = resolve_settings(options, base=mine.settings)
         view._executor = Executor(
             mine.transport, settings, Operations(settings) if options.headers else mine.operations

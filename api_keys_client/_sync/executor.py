@@ -7,11 +7,12 @@ import uuid
 from typing import TypeVar
 
 from api_keys_client._core.generated import ApiKeyResponse
-from api_keys_client._core.messages import Request
+from api_keys_client._core.messages import RawResponse, Request
 from api_keys_client._core.operations import Operations
 from api_keys_client._core.options import Settings
 from api_keys_client._core.policy import (
     Deactivation,
+    Retry,
     Success,
     evaluate,
     readback_failed,
@@ -21,7 +22,7 @@ from api_keys_client._core.policy import (
 from api_keys_client._transport import system
 from api_keys_client._transport.logs import log_attempt, log_retry
 from api_keys_client._transport.sync import Transport
-from api_keys_client.errors import ApiKeysError, ConfigurationError, Outcome
+from api_keys_client.errors import ApiKeysError, AuthenticationError, ConfigurationError, Outcome
 
 T = TypeVar("T")
 
@@ -49,16 +50,19 @@ class Executor:
             began = started
         worst_outcome: Outcome | None = None
         attempt = 1
+        rejected: RawResponse | None = None
+        refusal: ApiKeysError | None = None
         while True:
             # Where the requests before used up the deadline, a millisecond lets this one end as a timeout.
             remaining = max(settings.deadline - (started - began), 0.001)
             try:
-                result = transport.send(request, settings=settings, remaining=remaining)
+                result = transport.send(request, settings=settings, remaining=remaining, rejected=rejected)
             except ConfigurationError as error:
-                token_failure(
-                    request, error, attempts=attempt - 1, elapsed=started - began, worst_outcome=worst_outcome
-                )
+                attempts = attempt if rejected else attempt - 1
+                token_failure(request, error, attempts=attempts, elapsed=started - began, worst_outcome=worst_outcome)
                 raise
+            if result is None:
+                raise refusal or AssertionError
             ended = system.now()
             log_attempt(request.operation, result, attempt=attempt, seconds=ended - started)
             verdict = evaluate(
@@ -72,13 +76,23 @@ class Executor:
             )
             if isinstance(verdict, Success):
                 return verdict
-            if isinstance(verdict, ApiKeysError):
-                raise verdict
-            log_retry(request.operation, result, attempt=attempt, wait=verdict.wait)
-            transport.sleep(verdict.wait)
             worst_outcome = verdict.outcome
+            if isinstance(verdict, Retry):
+                log_retry(request.operation, result, attempt=attempt, wait=verdict.wait)
+                transport.sleep(verdict.wait)
+                attempt += 1
+            elif (
+                isinstance(verdict, AuthenticationError)
+                and isinstance(result, RawResponse)
+                and settings.token.function
+                and not refusal
+                and ended - began < settings.deadline
+            ):
+                # Refused, it did nothing: with another token it is the same attempt.
+                rejected, refusal = result, verdict
+            else:
+                raise verdict
             started = system.now()
-            attempt += 1
 
     def deactivate(self, key_id: str | uuid.UUID, began: float | None = None) -> ApiKeyResponse:
         """Deactivates a key, and reads back that it is inactive."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ssl
 import time
 from typing import Any
 
@@ -17,13 +16,15 @@ try:
 except ImportError as error:
     raise ImportError("AsyncApiKeysClient needs aiohttp: pip install 'api-keys-client[async]'") from error
 
+from pydantic import SecretStr
 from yarl import URL
 
 from api_keys_client._core.messages import RawResponse, Request, TransportFailure
 from api_keys_client._core.options import SecretHeaders, Settings, configuration_error
 from api_keys_client._transport.aiohttp_connections import AttemptState, Connections, connect_within
-from api_keys_client._transport.concurrency import running_loop
+from api_keys_client._transport.concurrency import authorization_async, running_loop
 from api_keys_client._transport.failures import Reasons, classify_failure, is_interruption
+from api_keys_client._transport.system import tls_context
 from api_keys_client.errors import ConfigurationError, strip_traceback
 
 _TIMEOUTS = (TimeoutError, aiohttp.ServerTimeoutError)
@@ -53,16 +54,20 @@ class Transport:
         elif proxy:
             # Without a tunnel, what the proxy asks for goes with the request itself.
             self._forward_headers = proxy.headers
-        self._ssl = (settings.ssl_context or ssl.create_default_context()) if secure else True
+        self._ssl = tls_context(settings) if secure else True
 
     async def send(
-        self, request: Request[Any], *, settings: Settings, remaining: float
-    ) -> RawResponse | TransportFailure:
+        self, request: Request[Any], *, settings: Settings, remaining: float, rejected: RawResponse | None = None
+    ) -> RawResponse | TransportFailure | None:
         """Makes one attempt.
 
         Args:
             settings: those of the view that calls; only its times and token count here.
             remaining: seconds until the call's deadline.
+            rejected: the answer 401 to the attempt before: the token is asked for once more.
+
+        Returns:
+            None if the token is still the one that was rejected.
 
         Raises:
             ConfigurationError: the function that gives the token gave none that can be sent, or this is not
@@ -80,7 +85,10 @@ class Transport:
         state = AttemptState(opened, remaining, settings.answer_timeout)
         try:
             # Not in a variable here: tools that print the locals of a traceback look into dicts, whatever their repr.
-            state.authorization = settings.token.header()
+            refused = SecretStr(rejected.token) if rejected else None
+            state.authorization = await authorization_async(settings.token, refused, within=remaining)
+            if rejected and state.authorization.endswith(f" {rejected.token}"):
+                return None
             await opened.enter(state)
             response = await opened.session.request(
                 operation.method,

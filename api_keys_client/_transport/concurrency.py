@@ -15,7 +15,9 @@ from contextvars import copy_context
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from api_keys_client._core.options import configuration_error
+from pydantic import SecretStr
+
+from api_keys_client._core.options import TokenSource, bearer, configuration_error, token_error
 from api_keys_client._core.validation import checked_function, checked_result, invalid_argument
 
 if TYPE_CHECKING:
@@ -251,6 +253,38 @@ async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Resu
                 done(result)
 
 
+def refuse_async_token(token: object) -> None:
+    """Refuses an async function as token= of the sync client: un-awaited, it gives none."""
+    if iscoroutinefunction(token) or iscoroutinefunction(type(token).__call__):
+        raise configuration_error("token= of the sync client is a plain function; this one is async.")
+
+
+async def authorization_async(source: TokenSource, refused: SecretStr | None, *, within: float) -> str:
+    """Gives the value of the Authorization header, as `TokenSource.header` does; the function may be async.
+
+    One of `api_keys_client.tokens`, which waits for a file or a command, is asked in a thread.
+
+    Args:
+        within: seconds that the function may take.
+    """
+    if source.function is None:
+        return source.header()
+    import asyncio
+
+    try:
+        async with asyncio.timeout(within):
+            if hasattr(source.function, "renew"):
+                return bearer(await asyncio.to_thread(source.ask, refused))
+            return bearer(await _awaited(source.ask(refused)))
+    except Exception as error:
+        failure = token_error(error)
+        raise failure from failure.__cause__
+
+
+async def _awaited(given: object) -> object:
+    return await given if isinstance(given, Awaitable) else given
+
+
 def check_user_function(function: object) -> None:
     """Refuses what is no function, or an async one: un-awaited, it would count as done."""
     called = checked_function(function)
@@ -273,8 +307,7 @@ def call_user_function(function: Callable[[Item], object], item: Item) -> object
 
 async def call_user_function_async(function: Callable[[Item], object], item: Item) -> object:
     """Calls a function of the user's, plain or async."""
-    result = function(item)
-    return checked_result(await result if isinstance(result, Awaitable) else result)
+    return checked_result(await _awaited(function(item)))
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import ssl
 import threading
 import time
 from codecs import lookup
@@ -16,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import urllib3
+from pydantic import SecretStr
 
 from api_keys_client._core.generated import ApiClient, APIKeysApi
 from api_keys_client._core.messages import RawResponse, Request, TransportFailure
@@ -23,6 +23,7 @@ from api_keys_client._core.operations import configuration
 from api_keys_client._core.options import POOL_SIZE, SecretHeaders, Settings
 from api_keys_client._transport.failures import classify_failure, is_interruption
 from api_keys_client._transport.generated_pool import GeneratedPoolManager
+from api_keys_client._transport.system import tls_context
 from api_keys_client._transport.urllib3_connections import (
     NO_RETRIES,
     AttemptState,
@@ -62,7 +63,7 @@ class Transport:
             # TLS encodes the host's name with it; a process forked while a call imports it would wait for ever.
             lookup("idna")
             # One context for all connections: reading the certificates anew for each is slow.
-            context = settings.ssl_context or ssl.create_default_context()
+            context = tls_context(settings)
             manager.connection_pool_kw.update(ssl_context=context, cert_reqs=None)
             if manager.proxy_config:
                 manager.connection_pool_kw["_proxy_config"] = manager.proxy_config._replace(ssl_context=context)
@@ -90,12 +91,18 @@ class Transport:
                 inherited.not_full = threading.Condition(inherited.mutex)
             self._open()
 
-    def send(self, request: Request[Any], *, settings: Settings, remaining: float) -> RawResponse | TransportFailure:
+    def send(
+        self, request: Request[Any], *, settings: Settings, remaining: float, rejected: RawResponse | None = None
+    ) -> RawResponse | TransportFailure | None:
         """Makes one attempt.
 
         Args:
             settings: those of the view that calls; only its times and token count here.
             remaining: seconds until the call's deadline.
+            rejected: the answer 401 to the attempt before: the token is asked for once more.
+
+        Returns:
+            None if the token is still the one that was rejected.
 
         Raises:
             ConfigurationError: the function that gives the token gave none that can be sent.
@@ -107,7 +114,9 @@ class Transport:
             self._disown()
         state = AttemptState(self._closed, time.monotonic() + remaining)
         # Not in a variable here: tools that print the locals of a traceback look into dicts, whatever their repr.
-        state.authorization = settings.token.header()
+        state.authorization = settings.token.header(SecretStr(rejected.token) if rejected else None)
+        if rejected and state.authorization.endswith(f" {rejected.token}"):
+            return None
         previous, current.state = current.state, state
         self._in_flight.add(state)
         timer = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.request import getproxies, proxy_bypass
@@ -11,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 from api_keys_client._core.creations import Creation
 from api_keys_client._core.lifetimes import end_of_life
 from api_keys_client._core.markers import Marker
-from api_keys_client._core.options import Environment
+from api_keys_client._core.options import Environment, Settings, configuration_error
 
 now = time.monotonic
 """Seconds of a clock that only goes forward."""
@@ -45,6 +46,20 @@ def new_creation(
 def is_of_this_process(creation: Creation) -> bool:
     """Tells whether this process began it, and not one that it was forked from."""
     return creation.process == os.getpid()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Gives what TLS trusts and presents; SSL_CERT_FILE counts where no argument says it.
+
+    Raises:
+        ConfigurationError: a file that it needs cannot be used.
+    """
+    try:
+        return settings.ssl_context or ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ValueError) as error:
+        where = "ca_file=" if settings.ca_file else "SSL_CERT_FILE, SSL_CERT_DIR or SSLKEYLOGFILE"
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise configuration_error(f"TLS cannot be set up with {where}: {why}.") from None
 
 
 def environment() -> Environment:

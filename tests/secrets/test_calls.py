@@ -10,6 +10,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from api_keys_client import (
     CreatedKey,
     NotStored,
     RotationError,
+    tokens,
 )
 from tests.support.clients import Connect
 from tests.support.endings import EXITS, Exit, create, get
@@ -69,7 +71,7 @@ def test_no_end_of_a_call_shows_a_secret(
 def check_end(connect: Connect, way: Exit, said: bytes | None, route: str) -> None:
     """Calls a server that says just this, and looks at the result or error."""
     with Server(*[say(then=Peer.hold) if said is None else echo(said)] * 9) as server:
-        timeout = 5.0 if said else 0.1
+        timeout = (5.0, 0.1 if said is None else 5.0)
         client = connect(**ROUTES[route](server.url), timeout=timeout, deadline=3, max_attempts=1)
         ended = end_of(way.call, client)
         assert server.requests
@@ -91,6 +93,17 @@ def test_no_failing_token_function_shows_a_secret(connect: Connect) -> None:
         # The last finds no token any more, and so raises an error of its own.
         with pytest.raises(ConfigurationError) as caught:
             client.create("ci")
+        assert assert_error_hides(caught.value)
+
+
+@pytest.mark.parametrize("printed", [f"{TOKEN}\n{TOKEN}", f"{TOKEN} {TOKEN}", f"{TOKEN}\xff"])
+def test_no_failing_token_command_or_file_shows_a_secret(connect: Connect, tmp_path: Path, printed: str) -> None:
+    place = tmp_path / "token"
+    place.write_bytes(printed.encode("latin-1"))
+    failing = ["sh", "-c", f"cat {place}; cat {place} >&2; exit 3"]
+    for source in (tokens.file(place), tokens.command(["cat", str(place)]), tokens.command(failing)):
+        with pytest.raises(ConfigurationError) as caught:
+            connect("http://127.0.0.1:9", token=source).create("ci")
         assert assert_error_hides(caught.value)
 
 

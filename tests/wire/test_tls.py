@@ -9,18 +9,21 @@ import ssl
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from api_keys_client import ApiConnectionError, ApiKeysClient, Outcome
+from api_keys_client import ApiConnectionError, ApiKeysClient, ConfigurationError, Outcome
 from api_keys_client.errors import FailureKind
 from api_keys_client.sandbox import Sandbox
 from tests.support.certificates import HERE, presenting, trusting
 from tests.support.clients import Connect
 from tests.support.failing import OPERATIONS, check_lost, check_not_sent, failure
 from tests.support.wire import GOOD, Act, Peer, Request, Server, message, say
+
+TLS = ssl.create_default_context()
 
 
 def test_connections_are_kept(connect: Connect, authority: trustme.CA) -> None:
@@ -32,6 +35,43 @@ def test_connections_are_kept(connect: Connect, authority: trustme.CA) -> None:
                 OPERATIONS[operation](client)
             assert server.connections == number
         assert server.failed_handshakes == []
+
+
+def test_a_file_says_whom_to_trust(
+    connect: Connect, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(place))
+    with Server(tls=presenting(authority)) as server:
+        for path in (place, str(place)):
+            assert connect(server.url, token="token", ca_file=path).list()
+        monkeypatch.setenv("SSL_CERT_FILE", str(place))
+        assert connect(server.url, token="token").list()
+
+
+@pytest.mark.parametrize("variable", ["SSLKEYLOGFILE", "ca_file="])
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_file_that_cannot_be_used_says_so(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: bytes | None
+) -> None:
+    place = tmp_path / "file"
+    if content is not None:
+        place.write_bytes(content)
+    options: dict[str, Any] = {"ca_file": place}
+    if variable == "SSLKEYLOGFILE":
+        options = {}
+        monkeypatch.setenv(variable, str(place if content is None else place / "below a file"))
+        place.mkdir() if content is None else None
+    with pytest.raises(ConfigurationError, match=variable):
+        connect("https://localhost", token="token", **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"ca_file": ""}, {"ca_file": b"ca.pem"}, {"ca_file": 7}, {"ca_file": "ca.pem", "ssl_context": TLS}]
+)
+def test_what_is_no_file_is_refused(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match="ca_file="):
+        ApiKeysClient("https://localhost", token="token", **options)
 
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)

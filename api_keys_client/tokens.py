@@ -1,0 +1,168 @@
+"""Where the client's own token comes from, if it changes: `ApiKeysClient(token=tokens.file("/run/secrets/token"))`.
+
+Each function here makes a function for `token=`. After a 401 it is asked once more, and where the token has changed
+since, the call is tried once with the new one. The async client asks in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pydantic import SecretStr
+
+from api_keys_client._core.options import configuration_error
+from api_keys_client._core.validation import invalid_argument
+from api_keys_client._programs import check_program, run_program
+from api_keys_client.errors import ConfigurationError
+
+__all__ = ["command", "file"]
+
+MAX_TOKEN_BYTES = 64 * 1024
+MAX_STDERR = 2_000
+_DAY = 86_400.0
+
+
+class TokenReader:
+    """A function for `token=` that keeps what it read for as long as that is current. Safe for threads."""
+
+    def __init__(self, read: Callable[[], SecretStr], is_current: Callable[[], bool]) -> None:
+        self._read = read
+        self._is_current = is_current
+        self._token: SecretStr | None = None
+        self._failures: list[str] = []
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __call__(self) -> SecretStr:
+        """Gives the token."""
+        return self.renew(None)
+
+    def renew(self, refused: SecretStr | None) -> SecretStr:
+        """Gives the token; reads it again if it is still the one that was refused.
+
+        Raises:
+            ConfigurationError: there is none to be had.
+        """
+        if os.getpid() != self._process:
+            # A lock that another thread held at the fork would never be let go here.
+            self._lock, self._process = threading.Lock(), os.getpid()
+        failures = self._failures
+        with self._lock:
+            if self._failures is not failures:
+                # Whoever waited for a reading that failed does not wait for another one.
+                raise configuration_error(self._failures[0])
+            if self._token is None or self._token == refused or not self._is_current():
+                try:
+                    self._token = self._read()
+                except ConfigurationError as error:
+                    self._failures = [str(error.args[0])]
+                    raise
+            return self._token
+
+
+def file(path: str | os.PathLike[str]) -> TokenReader:
+    """Reads the token from a file, and again when the file has changed, as mounted secrets do.
+
+    Blanks and line ends around it don't count.
+
+    Raises:
+        InvalidRequestError: the path is none.
+
+    When it is asked, it raises a ConfigurationError if the file cannot be read, is longer than 64 KiB or no text.
+    """
+    try:
+        place = os.fspath(path)
+        os.fsencode(place)
+    except (TypeError, UnicodeEncodeError):
+        raise invalid_argument("A file's path is a string or an os.PathLike of one.") from None
+    versions: list[tuple[int, ...] | None] = [None]
+
+    def read() -> SecretStr:
+        # Before the reading: a change meanwhile is seen the next time.
+        versions[0] = _version(place)
+        try:
+            with open(place, "rb") as opened:
+                text = SecretStr(opened.read(MAX_TOKEN_BYTES + 1).decode("utf-8", "surrogateescape"))
+        except (OSError, ValueError) as error:
+            raise configuration_error(f"The token file cannot be read: {_reason(error)}.") from None
+        return _token_in(text, "The token file")
+
+    return TokenReader(read, lambda: _version(place) == versions[0])
+
+
+def command(argv: Sequence[str], *, ttl: float = 300.0, timeout: float = 30.0) -> TokenReader:
+    """Asks a command for the token, which is the one line that it prints, and again after a while.
+
+    No shell is involved. One command runs at a time for all threads. It gets this process's environment without
+    API_KEYS_TOKEN and BEARER_TOKEN.
+
+    Args:
+        argv: the program and its arguments; no secret belongs there, where other users can see it.
+        ttl: for how many seconds the answer counts.
+        timeout: seconds that it may take; then it is killed.
+
+    Raises:
+        InvalidRequestError: argv is not a list of strings that a program can be given, or a time no number of seconds.
+
+    When it is asked, it raises a ConfigurationError if the command fails or prints anything else.
+    """
+    words = check_program(argv, timeout)
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 0 <= ttl <= _DAY:
+        raise invalid_argument("ttl= is a number of seconds from 0 on, at most a day.")
+    current_until = [0.0]
+
+    def read() -> SecretStr:
+        try:
+            ended = run_program(words, timeout=timeout, most=MAX_TOKEN_BYTES + 1)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise configuration_error(f"The command for the token could not be started: {_reason(error)}.") from None
+        if ended.problem:
+            said = _said(ended.stderr, ended.stdout)
+            raise configuration_error(f"The command for the token {ended.problem}{': ' if said else ''}{said}.")
+        token = _token_in(ended.stdout, "What the command for the token printed")
+        current_until[0] = time.monotonic() + ttl
+        return token
+
+    return TokenReader(read, lambda: time.monotonic() < current_until[0])
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    """Gives what changes when a file is replaced or written to; None where it cannot be looked at."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _token_in(output: SecretStr, what: str) -> SecretStr:
+    """Gives the one line of an output.
+
+    Raises:
+        ConfigurationError: it has none, or more.
+    """
+    # Asked for at each use, so that no local holds it.
+    text = output.get_secret_value
+    if len(text()) > MAX_TOKEN_BYTES:
+        raise configuration_error(f"{what} is no token: it is longer than {MAX_TOKEN_BYTES // 1024} KiB.")
+    if not text().isprintable() and any("\udc80" <= character <= "\udcff" for character in text()):
+        raise configuration_error(f"{what} is no token: it is no UTF-8.")
+    token = SecretStr(text().removeprefix("\ufeff").strip())
+    if len(token.get_secret_value().splitlines()) != 1:
+        raise configuration_error(f"{what} is no token: it is {'empty' if not token else 'more than one line'}.")
+    return token
+
+
+def _said(stderr: SecretStr, stdout: SecretStr) -> str:
+    """Gives the beginning of what a command said, without any word that it printed as the token."""
+    text = stderr.get_secret_value()
+    for word in stdout.get_secret_value().split():
+        text = text.replace(word, "[token]")
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_STDERR]).strip()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
