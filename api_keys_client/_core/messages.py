@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +15,10 @@ from api_keys_client.errors import FailureKind
 
 T = TypeVar("T")
 
+_WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+"""zlib's window bits for each coding that is unpacked. Some servers send deflate without zlib's header."""
+_BROKEN_CODINGS = frozenset({"br", "zstd", "compress"})
+
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -20,13 +26,25 @@ MAX_ERROR_BYTES = 64 * 1024
 class RawResponse:
     """A whole answer of the server's. Its repr is plain because its body may hold a secret."""
 
-    __slots__ = ("body", "date", "max_body_bytes", "problem", "received_at", "retry_after", "status", "token")
+    __slots__ = (
+        "body",
+        "codings",
+        "date",
+        "max_body_bytes",
+        "problem",
+        "received_at",
+        "retry_after",
+        "status",
+        "token",
+    )
 
     def __init__(self, status: int, body: bytes = b"", retry_after: str | None = None) -> None:
         self.status = status
         self.body = body
         self.retry_after = retry_after
         self.max_body_bytes = MAX_BODY_BYTES if status < 300 else MAX_ERROR_BYTES
+        self.codings: str | None = None
+        """How it is compressed, which nobody asked for: some proxies do it all the same."""
         self.date: str | None = None
         """The server's clock, as an answer with a value says it."""
         self.received_at = 0.0
@@ -40,16 +58,26 @@ class RawResponse:
     def from_headers(cls, status: int, headers: Mapping[str, str], *, authorization: str, received_at: float) -> Self:
         """Makes an answer whose headers have come; its body is still to be read."""
         made = cls(status)
+        made.codings = headers.get("Content-Encoding")
         if status < 300:
             made.date = headers.get("Date")
-            codings = headers.get("Content-Encoding")
-            if codings and not {coding.strip() for coding in codings.lower().split(",")} <= {"", "identity"}:
-                made.problem = "compressed, which was not asked for"
         else:
             made.retry_after = headers.get("Retry-After")
             made.received_at = received_at
             made.token = authorization.partition(" ")[2]
         return made
+
+    def unpack(self) -> None:
+        """Puts the body into the form of JSON: unpacked within its bound, without a byte-order mark."""
+        for coding in reversed((self.codings or "").lower().split(",")):
+            name = coding.strip()
+            if name in _BROKEN_CODINGS:
+                self.problem = f"compressed with {name}, which was not asked for"
+            elif name in _WINDOWS and not self.problem:
+                self.body, self.problem = _unpacked(self.body, _WINDOWS[name], self.max_body_bytes)
+        self.codings = None
+        if self.body.startswith(BOM_UTF8):
+            self.body = self.body[len(BOM_UTF8) :]
 
     def mark_truncated(self) -> Self:
         """Says so of a body that was longer than what is read; of a refusal the beginning is enough."""
@@ -66,6 +94,20 @@ def http_date(text: str | None) -> datetime | None:
         return None if date is None else datetime.fromtimestamp(mktime_tz(date), UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _unpacked(body: bytes, windows: tuple[int, ...], most: int) -> tuple[bytes, str | None]:
+    """Gives what was packed, and why it is not all there."""
+    for bits in windows:
+        unpacker = zlib.decompressobj(bits)
+        try:
+            unpacked = unpacker.decompress(body, most + 1)
+        except zlib.error:
+            continue
+        if len(unpacked) > most:
+            return b"", f"more than {most // 1024 // 1024} MiB when unpacked"
+        return (unpacked, None) if unpacker.eof else (b"", "compressed, and cut off")
+    return b"", "not compressed as it says"
 
 
 class TransportFailure(NamedTuple):

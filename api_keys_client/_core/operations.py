@@ -45,6 +45,7 @@ class Operations:
         api: Any = APIKeysApi(ApiClient(configuration(settings)))
         id_example = str(uuid.UUID(int=0))
         path_start = len(str(settings.base_url))
+        host = settings.base_url.host_header()
 
         def operation(
             name: str,
@@ -68,7 +69,7 @@ class Operations:
                 path=path.replace(id_example, "{api_key_id}"),
                 target=settings.base_url.prefix + before_id,
                 after_id=after_id,
-                headers=SecretHeaders({**headers, **settings.headers}),
+                headers=SecretHeaders({**headers, **settings.headers, **host}),
                 decode=decode,
                 idempotent=idempotent,
                 changes=changes,
@@ -149,8 +150,15 @@ def _decode_list(answer: RawResponse, _: str | None) -> list[ApiKeyResponse] | D
     try:
         records: list[ApiKeyResponse] = _validate_list(answer.body)
     except ValidationError as error:
-        return DecodeFailure(_described(error))
-    return records
+        place, problem = error.errors(include_input=False)[0]["loc"], _described(error)
+    else:
+        return records
+    try:
+        # As below. One record that cannot be read is no reason to look at all of them.
+        key_id = uuid_in(from_json(answer.body)[place[0]]["id"])
+    except (ValueError, TypeError, LookupError):
+        key_id = None
+    return DecodeFailure(f"the record of key {key_id}: {problem}" if key_id else problem)
 
 
 def _decode_created(answer: RawResponse, _: str | None) -> CreatedKey | DecodeFailure:

@@ -79,8 +79,15 @@ class BaseUrl(NamedTuple):
     prefix: str
 
     def __str__(self) -> str:
-        port = "" if self.port is None else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.prefix}"
+        return f"{self.scheme}://{self.host}{self._port()}{self.prefix}"
+
+    def host_header(self) -> dict[str, str]:
+        """Gives the Host header for an address with a zone, which means something on this machine only."""
+        address, zone, _ = self.host.partition("%")
+        return {"Host": f"{address}]{self._port()}"} if zone else {}
+
+    def _port(self) -> str:
+        return "" if self.port is None else f":{self.port}"
 
 
 # No NamedTuple: some tools show the fields of one whatever its repr says.

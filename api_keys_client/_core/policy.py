@@ -6,6 +6,7 @@ the next attempt, or the error. The table is in docs/guides/errors.md.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple
@@ -49,6 +50,7 @@ MAX_DETAIL = 1_000
 _FINAL = frozenset({"tls_untrusted", "tls_refused", "closed"})
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
 
 
@@ -111,11 +113,13 @@ def evaluate(
     if isinstance(result, TransportFailure):
         failure = _transport_failure(request, result, settings)
     elif 200 <= result.status < 300:
+        result.unpack()
         value = DecodeFailure(result.problem) if result.problem else request.operation.decode(result, request.key_id)
         if not isinstance(value, DecodeFailure):
             return Success(value, attempt, result.date)
         failure = _decode_failure(result, value)
     else:
+        result.unpack()
         failure = _status_failure(request, result)
 
     outcome = max(worst_outcome, failure.outcome, key=_SEVERITY.index) if request.operation.changes else None
@@ -326,7 +330,7 @@ def _fault(item: dict[str, Any]) -> str:
 def _retry_after(answer: RawResponse) -> float | None:
     """Gives seconds from a Retry-After of either form; None where it is absent, negative or nonsense."""
     asked = (answer.retry_after or "").strip()
-    if asked.isascii() and asked.isdigit():
+    if _SECONDS.fullmatch(asked):
         return float(asked[:10])
     date = http_date(asked)
     return None if date is None else max(0.0, date.timestamp() - answer.received_at)

@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from email.errors import MissingHeaderBodySeparatorDefect
 from functools import lru_cache
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any, cast
@@ -130,15 +131,18 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self.reader.in_head = False
-        if not self.chunked:
-            lengths = self.msg.get_all("Content-Length", [])
-            if len(lengths) > 1 or not all(length.isascii() and length.strip().isdigit() for length in lengths):
-                # Others make something else of "+5" or of two lengths, and would see other answers behind this one.
-                raise http.client.HTTPException
-        if self.msg.defects:
-            # urllib3 would log the lines that are no headers, whatever a server echoes in them.
+        if self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
+            # They have no body, whatever their headers say of one.
+            self.chunked = False
+        lengths = self.msg.get_all("Content-Length", [])
+        # Others make something else of "+5", of two lengths or of a length with chunks, and would see other answers
+        # behind this one.
+        ambiguous = len(lengths) + self.chunked > 1 or not all(map(_is_number, lengths))
+        if ambiguous or any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.msg.defects):
+            # What stands behind a line that is no header was not read, a length for one; urllib3 would log it.
             self.msg.defects.clear()
             self.msg.set_payload("")
+            raise http.client.HTTPException
 
     def _read_status(self) -> tuple[str, int, str]:
         # http.client reads it with int(), which takes "+400" and "4_00".
@@ -162,6 +166,10 @@ class _Response(http.client.HTTPResponse):
         self.reader.at_end = True
         self.reader.more_came = bool(buffered.peek())
         buffered.close()
+
+
+def _is_number(length: str) -> bool:
+    return length.isascii() and length.strip().isdigit()
 
 
 class _Watched(HTTPConnection):

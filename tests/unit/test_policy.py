@@ -202,7 +202,11 @@ def test_2xx_with_the_record_of_another_key_does_not_decode() -> None:
         ("get", b"{}", "id: missing; is_active: missing; created_at: missing"),
         ("get", {"roles": [7]}, "id: missing; is_active: missing; created_at: missing"),
         ("get", b"null", "body: model_type"),
-        ("list", [RECORD, {**RECORD, "is_active": "perhaps"}], "1.is_active: bool_type"),
+        (
+            "list",
+            [RECORD, {**RECORD, "is_active": "perhaps"}],
+            f"the record of key {RECORD['id']}: 1.is_active: bool_type",
+        ),
         ("create", RECORD, "key: missing"),
         ("create", b"[", "body: json_invalid"),
     ],

@@ -67,7 +67,7 @@ def test_a_date_without_a_zone_is_utc() -> None:
 @pytest.mark.parametrize(
     "nonsense",
     [
-        *("-1", "soon", "", "1e3", "٣", "Mon, 99 Foo 2026"),
+        *("-1", "soon", "", "1e3", "1.", ".5", "1.5.5", "٣", "Mon, 99 Foo 2026"),
         *(f"Fri, 31 Dec {year} 23:59:59 GMT" for year in (99_999, 10**22)),
     ],
 )
@@ -75,8 +75,9 @@ def test_a_retry_after_that_makes_no_sense_is_a_backoff(nonsense: str) -> None:
     assert evaluated(READS["get"], answer(429, retry_after=nonsense)).wait == 0.25
 
 
-def test_503_obeys_retry_after() -> None:
-    assert evaluated(READS["get"], answer(503, retry_after="3")).wait == 3
+@pytest.mark.parametrize(("asked", "wait"), [("3", 3), ("1.5", 1.5), (" 0.25 ", 0.25), ("0", 0)])
+def test_503_obeys_retry_after(asked: str, wait: float) -> None:
+    assert evaluated(READS["get"], answer(503, retry_after=asked)).wait == wait
 
 
 def test_no_wait_goes_past_the_deadline() -> None:

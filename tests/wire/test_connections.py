@@ -193,6 +193,13 @@ def test_closed_at_the_moment_of_the_send(connect: Connect) -> None:
         assert server.connections == 3
 
 
+def test_the_zone_of_an_address_stays_on_this_machine(connect: Connect) -> None:
+    with Server() as proxy:
+        client = connect("http://[fe80::5%25eth0]:81/", token="token", proxy=proxy.url, allow_http=True)
+        assert client.list()
+        assert [request.headers["host"] for request in proxy.requests] == ["[fe80::5]:81"]
+
+
 def test_no_call_takes_a_connection_that_was_idle_for_over_a_second(connect: Connect) -> None:
     with Server() as first, Server() as second:
         used, unused = (connect(server.url, token="token") for server in (first, second))
