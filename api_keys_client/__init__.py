@@ -38,10 +38,12 @@ _HOME = {
     "lifetime": "_core.lifetimes",
 }
 
-__all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]  # the stub spells it out
+_ASYNC = ("AsyncApiKeysClient", "AsyncRotation")
 
 
 def __getattr__(name: str) -> object:
+    if name == "__all__":
+        return _names()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Imported late: importlib is not free either.
@@ -53,4 +55,12 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_names(), "__all__"})
+
+
+def _names() -> list[str]:
+    """Gives the names that can be loaded: without the extra `async`, what needs it is not among them."""
+    # Imported late: importlib is not free either.
+    from importlib.util import find_spec
+
+    return [name for name in _HOME if name not in _ASYNC or find_spec("aiohttp")]

@@ -63,6 +63,15 @@ SUBSTITUTIONS = (
         ),
     ),
     Substitution(
+        "roles are text",
+        "_generated/models/*_enum.py",
+        "formatted, a role would show its Python name in place of its value",
+        (
+            Edit("from enum import Enum\n", "from enum import StrEnum\n"),
+            Edit("(str, Enum):", "(StrEnum):"),
+        ),
+    ),
+    Substitution(
         "late dateutil",
         "_generated/api_client.py",
         "dateutil is slow to import, and models parse their dates without it",

@@ -14,11 +14,11 @@
 
 from __future__ import annotations
 import json
-from enum import Enum
+from enum import StrEnum
 from typing_extensions import Self
 
 
-class APIKeysRolesEnum(str, Enum):
+class APIKeysRolesEnum(StrEnum):
     """
     A role that a key can be created with.
     """

@@ -42,7 +42,15 @@ from api_keys_client._core.options import (
 # sync: from api_keys_client._core.generated import APIKeysApi
 # sync: from api_keys_client._transport.concurrency import refuse_async_token
 from api_keys_client._core.policy import Deactivation
-from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
+from api_keys_client._core.validation import (
+    UNSET,
+    Description,
+    Roles,
+    canonical_id,
+    checked_filter,
+    checked_roles,
+    invalid_argument,
+)
 from api_keys_client._transport.aio import Transport
 from api_keys_client._transport.concurrency import check_user_function_async, fan_out_async
 from api_keys_client._transport.system import environment, new_creation, utc_now
@@ -213,13 +221,15 @@ class AsyncApiKeysClient:
             role: only keys with this role.
 
         Raises:
+            InvalidRequestError: the role is a known one but for its spelling.
             ApiKeysError: see `api_keys_client.errors`.
         """
+        wanted = checked_filter(role)
         records = (await self._executor.execute(self._executor.operations.list())).value
         if description is not None:
             records = [record for record in records if strip_marker(record.description) == description]
         if role is not None:
-            records = [record for record in records if role in (record.roles or ())]
+            records = [record for record in records if wanted in (record.roles or ())]
         return records
 
     async def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:

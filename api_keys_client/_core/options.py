@@ -231,7 +231,8 @@ def _resolve(options: ClientOptions, environment: Environment, base: Settings | 
     base_url = base.base_url if base else _read_base_url(options, environment)
     token = base.token if base and options.token is None else _read_token(options.token, environment)
     ssl_context = base.ssl_context if base else options.ssl_context
-    if not isinstance(ssl_context, (ssl.SSLContext, type(None))):
+    # What stands behind ssl.SSLContext: a program may have put another class in its place since (truststore does).
+    if not isinstance(ssl_context, (ssl.SSLContext.__mro__[-2], type(None))):
         raise configuration_error("ssl_context= is an ssl.SSLContext or None.")
     ca_file = base.ca_file if base else _read_ca_file(options)
     times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
@@ -269,9 +270,10 @@ def _read_token(source: Token | None, environment: Environment) -> TokenSource:
         return TokenSource(source)
     name = "token="
     if source is None:
-        name = "API_KEYS_TOKEN" if "API_KEYS_TOKEN" in environment.variables else "BEARER_TOKEN"
+        # One that is empty counts as unset, as a container's or a CI's often is.
+        name = "API_KEYS_TOKEN" if environment.variables.get("API_KEYS_TOKEN") else "BEARER_TOKEN"
         source = environment.variables.get(name)
-    if source is None:
+    if source is None or (source == "" and name != "token="):
         raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
     return TokenSource(_checked_token(_as_secret(source), name))
 
@@ -304,26 +306,30 @@ def _parsed(url: str) -> Url | None:
 
 
 def _read_base_url(options: ClientOptions, environment: Environment) -> BaseUrl:
-    text = options.base_url
+    text, name = options.base_url, "The base URL"
     if text is None:
-        text = environment.variables.get("API_KEYS_BASE_URL", DEFAULT_BASE_URL)
+        text = environment.variables.get("API_KEYS_BASE_URL") or DEFAULT_BASE_URL
+        name = "The base URL from API_KEYS_BASE_URL"
     if not isinstance(text, str):
-        raise configuration_error(f"The base URL is a string, not {type(text).__name__}.")
+        raise configuration_error(f"{name} is a string, not {type(text).__name__}.")
     url = _parsed(text)
     if url is None:
         raise configuration_error(
-            "The base URL is no URL: it is empty, cannot be parsed, or holds a space or control character."
+            f"{name} is no URL: it is empty, cannot be parsed, or holds a space or control character."
         )
     if url.scheme not in ("http", "https"):
-        raise configuration_error("The base URL begins with https:// or http://.")
+        raise configuration_error(f"{name} begins with https:// or http://.")
     if url.auth is not None or url.query is not None or url.fragment is not None or not url.host:
-        raise configuration_error("The base URL is a host and at most a path: no user info, query or fragment.")
+        raise configuration_error(f"{name} is a host and at most a path: no user info, query or fragment.")
     if url.scheme == "http" and not options.allow_http and not is_loopback(url.host):
         raise configuration_error(
-            "The base URL is plain http to another host, where the token could be read on the way: "
+            f"{name} is plain http to another host, where the token could be read on the way: "
             "use https, or say allow_http=True."
         )
-    return BaseUrl(url.scheme, url.host, url.port, (url.path or "").rstrip("/"))
+    prefix = (url.path or "").rstrip("/")
+    if prefix.endswith("/auth/api_keys"):
+        raise configuration_error(f"{name} ends where this API begins: leave /auth/api_keys at its end out.")
+    return BaseUrl(url.scheme, url.host, url.port, prefix)
 
 
 def is_loopback(host: str) -> bool:

@@ -50,7 +50,9 @@ def canonical_id(key_id: str | uuid.UUID) -> str:
     canonical = uuid_in(key_id)
     if canonical is None:
         # The value stays out of the text: what is given by mistake may be a secret.
-        raise invalid_argument(f"A key's id is a UUID; the {type(key_id).__name__} given is not one.")
+        given = "this string is none" if isinstance(key_id, str) else f"this is {type(key_id).__name__}"
+        advice = " Of a record, give its id." if hasattr(key_id, "id") else ""
+        raise invalid_argument(f"A key's id is a UUID; {given}.{advice}")
     return canonical
 
 
@@ -118,6 +120,18 @@ def checked_description(description: object) -> str | None:
     if "\0" in description or not (description.isascii() or _SURROGATE.search(description) is None):
         raise invalid_argument("A description holds no NUL and no lone surrogate: neither can be stored.")
     return description
+
+
+def checked_filter(role: object) -> object:
+    """Gives a role to look for; one of the server's own that this client doesn't know may be looked for too.
+
+    Raises:
+        InvalidRequestError: it is a known one but for its spelling, and nothing would be found.
+    """
+    known = {member.value for member in Role}
+    if isinstance(role, str) and role not in known and (meant := role.upper().replace("_", "-")) in known:
+        raise invalid_argument(f"A role is looked for as it is spelled: {meant}.")
+    return role
 
 
 def checked_roles(roles: Iterable[Role | str] | None) -> list[Role] | None:

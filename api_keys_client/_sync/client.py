@@ -28,7 +28,15 @@ from api_keys_client._core.options import (
     resolve_settings,
 )
 from api_keys_client._core.policy import Deactivation
-from api_keys_client._core.validation import UNSET, Description, Roles, canonical_id, checked_roles, invalid_argument
+from api_keys_client._core.validation import (
+    UNSET,
+    Description,
+    Roles,
+    canonical_id,
+    checked_filter,
+    checked_roles,
+    invalid_argument,
+)
 from api_keys_client._sync.creations import create_or_undo, deactivate_created
 from api_keys_client._sync.executor import Executor
 from api_keys_client._sync.rotation import (
@@ -209,13 +217,15 @@ class ApiKeysClient:
             role: only keys with this role.
 
         Raises:
+            InvalidRequestError: the role is a known one but for its spelling.
             ApiKeysError: see `api_keys_client.errors`.
         """
+        wanted = checked_filter(role)
         records = (self._executor.execute(self._executor.operations.list())).value
         if description is not None:
             records = [record for record in records if strip_marker(record.description) == description]
         if role is not None:
-            records = [record for record in records if role in (record.roles or ())]
+            records = [record for record in records if wanted in (record.roles or ())]
         return records
 
     def get(self, key_id: str | uuid.UUID) -> ApiKeyResponse:

@@ -50,6 +50,20 @@ def test_without_aiohttp_it_says_what_to_install() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from api_keys_client import *",
+        "import api_keys_client, inspect; inspect.getmembers(api_keys_client)",
+        "import api_keys_client, pydoc; pydoc.render_doc(api_keys_client)",
+        "import api_keys_client; from unittest.mock import create_autospec; create_autospec(api_keys_client)",
+    ],
+)
+def test_without_aiohttp_what_goes_through_all_names_goes_past_it(use: str) -> None:
+    code = f"import sys; sys.modules['aiohttp'] = None; {use}"
+    assert output(run(code)) == ""
+
+
 PROGRAM = """
 import asyncio, sys
 from api_keys_client import AsyncApiKeysClient, KeyNotFoundError

@@ -146,6 +146,27 @@ def test_a_bad_id_is_refused_before_anything_is_sent(sandbox: Sandbox, client: A
         assert sandbox.requests == []
 
 
+def test_records_in_place_of_ids_are_told_from_them(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    client.create("ci")
+    records: Any = client.list()
+    with pytest.raises(InvalidRequestError, match=r"this is ApiKeyResponse\. Of a record, give its id"):
+        client.deactivate_many(records)
+    with pytest.raises(InvalidRequestError, match="this string is none"):
+        client.get("ci")
+    assert requests(sandbox) == ["create", "list"]
+
+
+@pytest.mark.parametrize("role", ["task-admin", "TASK_ADMIN", "Task_Admin"])
+def test_a_role_that_is_one_but_for_its_spelling_finds_nothing_and_is_refused(
+    sandbox: Sandbox, client: ApiKeysClient, role: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match="as it is spelled: TASK-ADMIN"):
+        client.list(role=role)
+    assert requests(sandbox) == []
+    assert client.list(role="TENANT-USER") == client.list(role=Role.TASK_ADMIN) == []
+    assert f"{Role.TASK_ADMIN}" == str(Role.TASK_ADMIN) == "TASK-ADMIN"
+
+
 def test_a_bad_request_is_refused_before_anything_is_sent(sandbox: Sandbox, client: ApiKeysClient) -> None:
     arguments: Any
     for arguments in [

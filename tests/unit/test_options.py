@@ -71,8 +71,6 @@ def test_the_environment_is_read_and_arguments_come_first(monkeypatch: pytest.Mo
     monkeypatch.setenv("API_KEYS_TOKEN", SECRET)
     assert repr(ApiKeysClient()) == "<ApiKeysClient https://example.com/engine>"
     assert repr(ApiKeysClient("http://localhost:1")) == "<ApiKeysClient http://localhost:1>"
-    monkeypatch.setenv("API_KEYS_BASE_URL", "")
-    refusal()
 
 
 @pytest.mark.parametrize(

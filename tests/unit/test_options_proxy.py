@@ -72,6 +72,29 @@ def test_a_proxy_comes_from_the_argument_then_the_environment(monkeypatch: pytes
     assert url() is None
 
 
+@pytest.mark.parametrize(
+    ("exceptions", "host", "excepted"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("10.0.0.0/8", "11.1.2.3", False),
+        ("example.org, 10.1.2.3/8 ,x", "10.9.9.9:8443", True),
+        ("fd00::/8", "[fd00::1]", True),
+        ("fd00::/8", "[fe00::1]:8443", False),
+        ("fd00::1", "[fd00::1]:8443", True),
+        ("[fd00::1]", "[FD00:0::1]", True),
+        ("fd00::/8", "10.1.2.3", False),
+        ("10.0.0.0/8", "example.com", False),
+        ("10.0.0.0/99, nonsense/8", "10.1.2.3", False),
+    ],
+)
+def test_no_proxy_takes_addresses_and_blocks(
+    monkeypatch: pytest.MonkeyPatch, exceptions: str, host: str, excepted: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    monkeypatch.setenv("NO_PROXY", exceptions)
+    assert (checked(f"https://{host}").proxy is None) is excepted
+
+
 def test_loopback_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     for host in ("localhost", "127.0.0.1", "[::1]"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import ssl
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
-from api_keys_client import ApiKeysClient, ConfigurationError
+from api_keys_client import ApiConnectionError, ApiKeysClient, ConfigurationError
 from api_keys_client._core.options import ClientOptions, resolve_settings
+from tests.support.clients import Connect
 from tests.support.options import SECRET, checked, refusal
 
 
@@ -49,10 +50,47 @@ def test_no_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["API_KEYS_TOKEN", "BEARER_TOKEN"])
-@pytest.mark.parametrize("value", ["", "s3cret\n"])
-def test_a_bad_token_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setenv(name, value)
-    assert name in str(refusal(token=None))
+def test_a_bad_token_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "s3cret\n")
+    assert f"from {name} holds" in str(refusal(token=None))
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEYS_TOKEN", "")
+    monkeypatch.setenv("API_KEYS_BASE_URL", "")
+    assert "There is no token" in str(refusal(token=None))
+    monkeypatch.setenv("BEARER_TOKEN", "")
+    assert "There is no token" in str(refusal(token=None))
+    monkeypatch.setenv("BEARER_TOKEN", SECRET)
+    settings = checked(base_url=cast("str", None), token=None)
+    assert (settings.token.header(), str(settings.base_url)) == (f"Bearer {SECRET}", "http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("engine.example.com", "begins with"),
+        ("https://e x", "is no URL"),
+        ("http://example.com", "is plain http"),
+        ("https://u:p@example.com", "is a host"),
+        ("https://example.com/team/auth/api_keys/", "ends where this API begins: leave /auth/api_keys"),
+    ],
+)
+def test_an_error_says_where_a_url_came_from(monkeypatch: pytest.MonkeyPatch, url: str, problem: str) -> None:
+    assert str(refusal(url)).startswith(f"The base URL {problem}")
+    monkeypatch.setenv("API_KEYS_BASE_URL", url)
+    assert str(refusal()).startswith(f"The base URL from API_KEYS_BASE_URL {problem}")
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_a_context_that_was_made_before_the_class_was_replaced_will_do(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As truststore replaces it."""
+    context = ssl.create_default_context()
+    monkeypatch.setattr(ssl, "SSLContext", type("SSLContext", (ssl.SSLContext,), {}))
+    with pytest.raises(ApiConnectionError):
+        connect("https://127.0.0.1:1", token=SECRET, ssl_context=context, max_attempts=1).list()
 
 
 def test_a_token_function_is_asked_on_each_call_only() -> None:
