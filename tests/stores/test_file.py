@@ -31,14 +31,28 @@ def test_it_holds_the_secret_and_nothing_else(target: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
-def test_only_its_owner_can_read_it(target: Path, umask: int) -> None:
-    target.chmod(0o644)
+def test_only_its_owner_can_read_a_new_one(target: Path, umask: int) -> None:
+    target.unlink()
     before = os.umask(umask)
     try:
         stores.file(target)(created())
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o600, 0o600), (0o666, 0o660), (0o404, 0o400)])
+def test_one_that_is_there_keeps_what_its_owner_and_group_may_do(
+    target: Path, make: MakeStore, before: int, after: int
+) -> None:
+    owner = (1, 2) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(target, *owner)
+    target.chmod(before)
+    make(target)(created())
+    found = target.stat()
+    assert (stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid)) == (after, owner)
+    assert NEW in target.read_text()
 
 
 @looks_into_proc
@@ -90,7 +104,7 @@ def test_a_process_killed_before_the_rename_leaves_the_old_one(target: Path) -> 
     assert killed.returncode == -signal.SIGKILL
     assert target.read_text() == OLD
     (left,) = {*target.parent.iterdir()} - {target}
-    assert left.name.startswith(".engine.")
+    assert left.name.startswith(".api-keys-")
     assert stat.S_IMODE(left.stat().st_mode) == 0o600
     stores.file(target)(created())
     assert target.read_text() == NEW
@@ -107,6 +121,32 @@ def test_a_full_disk(target: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert type(error) is NotStored
     assert os.strerror(errno.EFBIG) in str(error)
+    assert unchanged(target)
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
+@pytest.mark.parametrize("failing", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_flushed_is_no_failure(
+    target: Path, monkeypatch: pytest.MonkeyPatch, make: MakeStore, failing: int
+) -> None:
+    flush = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(failing, os.strerror(failing))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    make(target)(created())
+    assert NEW in target.read_text()
+
+
+def test_a_mount_of_its_own_says_what_to_mount(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(*_: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert "mount its folder instead" in not_stored(stores.file(target))
     assert unchanged(target)
 
 
