@@ -70,9 +70,9 @@ class Outcome(StrEnum):
     """What a failed call that changes something did to the caller's keys."""
 
     NOT_SENT = "not_sent"
-    """No byte of the request left: nothing changed."""
+    """No byte of the request left, so nothing changed."""
     REJECTED = "rejected"
-    """The server refused it: nothing changed."""
+    """The server refused it, so nothing changed."""
     APPLIED = "applied"
     """The server did it, although the call failed afterwards."""
     UNKNOWN = "unknown"

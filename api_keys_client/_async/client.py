@@ -64,7 +64,7 @@ class AsyncApiKeysClient:
 
     Args:
         base_url: where the engine is, with the path before `/auth` if there is one;
-            None: API_KEYS_BASE_URL, or else http://localhost.
+            None: API_KEYS_BASE_URL, or else `http://localhost`.
         token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each
             call, and once more after a 401 (see `api_keys_client.tokens`); it may be async in the async client;
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
@@ -185,7 +185,7 @@ class AsyncApiKeysClient:
     ) -> CreatedKey:
         """Creates a key. Its secret, `key`, is in this answer only.
 
-        The server has no expiry: a key that is to end bears a marker, ` (made <date>, ends <date> #<nonce>)`, and works
+        The server has no expiry: a key that is to end bears a marker, `(made <date>, ends <date> #<nonce>)`, and works
         until a `sweep` ends it. One that may have been made without an answer is looked for and ended.
 
         Args:
@@ -325,7 +325,7 @@ class AsyncApiKeysClient:
     ) -> AsyncIterator[CreatedKey]:
         """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
-        Its description bears a marker, ` (temporary, made <date> #<nonce>)`, by which a creation that was cut off is
+        Its description bears a marker, `(temporary, made <date> #<nonce>)`, by which a creation that was cut off is
         found and undone. Only the end of the process itself leaves the key active, or of the event loop in the async
         client; with `expires_in` (timedelta) a `sweep` ends it then. A process that is forked in the block leaves the
         key to the one that made it.
@@ -358,7 +358,7 @@ class AsyncApiKeysClient:
         """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
 
         Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
-        the next rotation: the new key's description bears a marker, ` (replaces <old id>, made <date> #<nonce>)`.
+        the next rotation: the new key's description bears a marker, `(replaces <old id>, made <date> #<nonce>)`.
 
         Args:
             key_id: the key to replace; it must be active.
