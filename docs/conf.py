@@ -1,52 +1,46 @@
 """How Sphinx builds the site out of this folder: ./scripts/docs."""
 
 import re
-import tomllib
+import typing
 from pathlib import Path
 
+from pydantic import BaseModel
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
 
 import api_keys_client
 
-PROJECT = Path(__file__).resolve().parent.parent
-# The release and docs workflows fill the address in; until then the site has no link to it.
-REPOSITORY = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-
 project = "api-keys-client"
-author = "The api-keys-client authors"
-copyright = f"{author}. Unofficial: not made, reviewed or supported by Arthur"
+copyright = "The api-keys-client authors. Unofficial: not made, reviewed or supported by Arthur"
 release = version = api_keys_client.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-# The generated pages skip levels of headings.
-suppress_warnings = ["myst.header"]
+suppress_warnings = ["myst.header"]  # the generated pages skip levels of headings
 
 default_role = "py:obj"  # a name between backticks leads to its entry, if it has one
 autodoc_member_order = "bysource"
 # Spelled as in the code; reference/client.md says what they stand for.
 ALIASES = "Description FailureKind Leftovers NewKeyCallback Operation Profile Role Roles Store Timeout Token"
 autodoc_type_aliases = {name: name for name in ALIASES.split()}
-autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 html_theme = "furo"
-html_title = "api-keys-client"
+pygments_dark_style = "github-dark"
+html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/key.svg"
 html_show_sourcelink = False
-if not REPOSITORY.endswith(".invalid"):
-    html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 # Where the site has the pages that lie beside docs/.
 PAGES = {
+    "README.md#API Key": "/reference/generated.md#documentation-for-authorization",
     "README.md#documentation": "/reference/generated.md#documentation",
     "README.md": "/index.md",
     "CHANGELOG.md": "/project/changelog.md",
@@ -59,13 +53,27 @@ PAGES = {
 def lead_links_to_the_site(_app: Sphinx, page: str | Path, *given: list[str]) -> None:
     """Lead the links of a page, or of what it includes, to where the site has their targets."""
     text = given[-1][0].replace("](#)", f"](/{page}.md)")
-    # With a space it would be no link, as it is none on GitHub.
-    text = text.replace("README.md#API Key)", "README.md#documentation-for-authorization)")
     given[-1][0] = re.sub(
         rf"\]\((?:\.\./)*({'|'.join(map(re.escape, PAGES))})", lambda found: f"]({PAGES[found[1]]}", text
     )
 
 
+def describe_fields(_app: Sphinx, what: str, _name: str, model: typing.Any, _options: object, lines: list[str]) -> None:
+    """Give the docstring of a record its fields."""
+    if what == "class" and BaseModel in model.__bases__:
+        for name, kind in typing.get_type_hints(model).items():
+            if field := model.model_fields.get(name):
+                lines += ["", f":ivar {name}: {field.description}", f":vartype {name}: {stringify_annotation(kind)}"]
+
+
+def spell_signature(*given: typing.Any) -> tuple[str | None, ...]:
+    """Give aliases and functions the names that they have in the code."""
+    wordy = r"TypeAliasForwardRef\('(\w+)'\)|<function (\w+)>"
+    return tuple(part and re.sub(wordy, r"\1\2", part) for part in given[-2:])
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", describe_fields)
+    app.connect("autodoc-process-signature", spell_signature)
     app.connect("source-read", lead_links_to_the_site)
     app.connect("include-read", lead_links_to_the_site)
