@@ -91,6 +91,13 @@ class ApiKeysError(Exception):
         outcome: what became of a call that changes something; None for one that only reads.
         key_id: id (str) of the key that the error is about; None where there is none.
         next_step: what to do about it, one sentence (str).
+
+    Example:
+        >>> try:
+        ...     client.deactivate("00000000-0000-4000-8000-000000000000")
+        ... except ApiKeysError as error:
+        ...     print(error.outcome)
+        rejected
     """
 
     next_step = ""

@@ -203,6 +203,10 @@ class AsyncApiKeysClient:
             InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> key = await client.create("nightly evaluation", roles=[Role.VALIDATION_USER])
+            >>> secret = key.key.get_secret_value()
         """
         if expires_in is not None or expires_at is not None:
             own = None if description is UNSET else own_description(description)
@@ -223,6 +227,11 @@ class AsyncApiKeysClient:
         Raises:
             InvalidRequestError: the role is a known one but for its spelling.
             ApiKeysError: see `api_keys_client.errors`.
+
+        Example:
+            >>> for record in await client.list(role=Role.VALIDATION_USER):
+            ...     print(record.description)
+            nightly evaluation
         """
         wanted = checked_filter(role)
         records = (await self._executor.execute(self._executor.operations.list())).value
@@ -242,6 +251,11 @@ class AsyncApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> record = await client.get(key.id)
+            >>> record.is_active
+            True
         """
         return (await self._executor.execute(self._executor.operations.get(key_id))).value
 
@@ -254,6 +268,11 @@ class AsyncApiKeysClient:
         Raises:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+
+        Example:
+            >>> ended = await client.deactivate(key.id)
+            >>> ended.is_active
+            False
         """
         return await self._executor.deactivate(key_id)
 
@@ -334,6 +353,10 @@ class AsyncApiKeysClient:
             InvalidRequestError: a description or role that cannot be.
             ApiKeysError: the key could not be made, or not be deactivated. If that was interrupted, the interruption
                 is raised, with a note that says so.
+
+        Example:
+            >>> async with client.temporary_key("migration", roles=[Role.TASK_ADMIN]) as temporary:
+            ...     secret = temporary.key.get_secret_value()
         """
         executor = self._executor
         creation = new_creation(temporary=True, expires_in=expires_in)
@@ -381,6 +404,11 @@ class AsyncApiKeysClient:
             OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
             ApiKeysError: anything else that failed before there was a new key to store.
+
+        Example:
+            >>> rotation = await client.rotate(key.id, store=stores.file("engine-key"))
+            >>> rotation.left_active
+            []
         """
         chosen = checked_leftovers(leftovers)
         for function in (store, *([] if verify is None else [verify])):

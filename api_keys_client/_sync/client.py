@@ -201,6 +201,10 @@ class ApiKeysClient:
             InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> key = client.create("nightly evaluation", roles=[Role.VALIDATION_USER])
+            >>> secret = key.key.get_secret_value()
         """
         if expires_in is not None or expires_at is not None:
             own = None if description is UNSET else own_description(description)
@@ -219,6 +223,11 @@ class ApiKeysClient:
         Raises:
             InvalidRequestError: the role is a known one but for its spelling.
             ApiKeysError: see `api_keys_client.errors`.
+
+        Example:
+            >>> for record in client.list(role=Role.VALIDATION_USER):
+            ...     print(record.description)
+            nightly evaluation
         """
         wanted = checked_filter(role)
         records = (self._executor.execute(self._executor.operations.list())).value
@@ -238,6 +247,11 @@ class ApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> record = client.get(key.id)
+            >>> record.is_active
+            True
         """
         return (self._executor.execute(self._executor.operations.get(key_id))).value
 
@@ -250,6 +264,11 @@ class ApiKeysClient:
         Raises:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+
+        Example:
+            >>> ended = client.deactivate(key.id)
+            >>> ended.is_active
+            False
         """
         return self._executor.deactivate(key_id)
 
@@ -330,6 +349,10 @@ class ApiKeysClient:
             InvalidRequestError: a description or role that cannot be.
             ApiKeysError: the key could not be made, or not be deactivated. If that was interrupted, the interruption
                 is raised, with a note that says so.
+
+        Example:
+            >>> with client.temporary_key("migration", roles=[Role.TASK_ADMIN]) as temporary:
+            ...     secret = temporary.key.get_secret_value()
         """
         executor = self._executor
         creation = new_creation(temporary=True, expires_in=expires_in)
@@ -377,6 +400,11 @@ class ApiKeysClient:
             OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
             ApiKeysError: anything else that failed before there was a new key to store.
+
+        Example:
+            >>> rotation = client.rotate(key.id, store=stores.file("engine-key"))
+            >>> rotation.left_active
+            []
         """
         chosen = checked_leftovers(leftovers)
         for function in (store, *([] if verify is None else [verify])):

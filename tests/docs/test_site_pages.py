@@ -1,4 +1,4 @@
-"""The pages that only the site has: the tutorial runs, the reference has every name, the diagrams are as drawn."""
+"""What only the site has: its examples run, the reference has every name, the diagrams are as drawn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import api_keys_client
+from api_keys_client import ApiKeysClient, stores
+from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.pages import PROJECT, Page
 from tests.support.syncing import importing
 
@@ -35,6 +37,34 @@ def test_the_tutorial_runs_as_it_is_typed(tmp_path: Path, monkeypatch: pytest.Mo
     told: list[str] = []
     doctest.DocTestRunner(AnyKeyAtAnyTime(), optionflags=doctest.ELLIPSIS).run(test, out=told.append)
     assert told == []
+
+
+EXAMPLES = [
+    example
+    for given in (ApiKeysClient, api_keys_client.ApiKeysError, api_keys_client.key_id_from_secret, Fault, Sandbox)
+    for example in doctest.DocTestFinder(exclude_empty=True).find(given, given.__name__, module=False)
+    if example.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
+def test_the_example_of_a_docstring_runs(
+    engine: Sandbox, example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key = client.create("nightly evaluation")
+        names = {"client": client, "key": key, "secret": key.key, "sandbox": engine, "Sandbox": Sandbox, "Fault": Fault}
+        example.globs = {**{name: getattr(api_keys_client, name) for name in api_keys_client.__all__}, **names}
+        example.globs["stores"] = stores
+        doctest.DocTestRunner().run(example, out=told.append)
+    assert told == []
+
+
+def test_what_the_tutorial_calls_has_an_example() -> None:
+    called = set(re.findall(r"\bclient\.(\w+)\(", TUTORIAL.text)) - {"close"}
+    assert called <= {example.name.partition(".")[2] for example in EXAMPLES}
 
 
 def test_the_reference_has_every_public_name() -> None:
