@@ -34,7 +34,7 @@ html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/key.svg"
-html_show_sourcelink = False
+html_show_sourcelink = html_use_index = html_domain_indices = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 

@@ -22,8 +22,8 @@ from playwright.sync_api import Page, sync_playwright  # pyright: ignore[reportM
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTHS = (390, 1280)
 SOUGHT = "OutcomeUnknownError"
-# A table or a code block may be scrolled by itself; the page may not.
-TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+# A table or a code block may be scrolled by itself; the page and its content may not.
+TOO_WIDE = "[...document.querySelectorAll('html, .content')].some(it => it.scrollWidth > it.clientWidth)"
 LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
 NAMES = "[...document.querySelectorAll('[id]')].map(element => element.id)"
 
