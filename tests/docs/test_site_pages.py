@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import api_keys_client
 from api_keys_client import ApiKeysClient, stores
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.pages import PROJECT, Page
+from tests.support.pages import PROJECT, SPAN, Page
 from tests.support.syncing import importing
 
 with importing("drawings") as drawings:
@@ -72,7 +73,15 @@ def test_the_reference_has_every_public_name() -> None:
     assert {*re.findall(r"^\.\. (?:auto)?(?:class|exception|function|data):: (\w+)", pages, re.MULTILINE)} == {
         *api_keys_client.__all__
     }
+    public = {name for _, name, _ in pkgutil.iter_modules(api_keys_client.__path__) if not name.startswith("_")}
+    assert {name for name in public if f"api_keys_client.{name}" not in pages} == {"cli"}
     assert re.findall(r"``([A-Z_]+)``", pages) == [*api_keys_client.Role.__members__]
+
+
+def test_the_environment_is_that_of_the_settings() -> None:
+    settings = {name for row in Page("docs/guides/settings.md").rows("| Argument |") for name in SPAN.findall(row[1])}
+    there = Page("docs/reference/environment.md").rows("| Variable |")
+    assert settings == {name for row in there for name in SPAN.findall(row[0])} - {"NO_COLOR"}
 
 
 def test_the_diagrams_are_what_the_script_draws() -> None:
