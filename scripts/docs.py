@@ -105,10 +105,8 @@ def check(folder: Path) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     root = f"http://127.0.0.1:{server.server_port}"
-    # Chromium's own sandbox does not work for root.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with server, sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser(), args=arguments)
+        started = playwright.chromium.launch(executable_path=browser())
         context = started.new_context(permissions=["clipboard-read", "clipboard-write"])
         page = context.new_page()
 
