@@ -70,9 +70,9 @@ class Outcome(StrEnum):
     """What a failed call that changes something did to the caller's keys."""
 
     NOT_SENT = "not_sent"
-    """No byte of the request left: nothing changed."""
+    """No byte of the request left, so nothing changed."""
     REJECTED = "rejected"
-    """The server refused it: nothing changed."""
+    """The server refused it, so nothing changed."""
     APPLIED = "applied"
     """The server did it, although the call failed afterwards."""
     UNKNOWN = "unknown"
@@ -91,6 +91,13 @@ class ApiKeysError(Exception):
         outcome: what became of a call that changes something; None for one that only reads.
         key_id: id (str) of the key that the error is about; None where there is none.
         next_step: what to do about it, one sentence (str).
+
+    Example:
+        >>> try:
+        ...     client.deactivate("00000000-0000-4000-8000-000000000000")
+        ... except ApiKeysError as error:
+        ...     print(error.outcome)
+        rejected
     """
 
     next_step = ""

@@ -1,4 +1,7 @@
-"""Make the pictures of docs/guides/cli.md: what the real program writes to a terminal, against a sandbox."""
+"""Make the pictures of docs/guides/cli.md: what the real program writes to a terminal, against a sandbox.
+
+The diagrams of the other pages are made by scripts/drawings.py.
+"""
 
 from __future__ import annotations
 

@@ -116,8 +116,9 @@ def check_imports(tree: Tree, folder: Path) -> None:
 
 
 def read_tree(root: Path) -> Tree:
-    """Read the generated files below a root; the hand-written guides lie in a folder beside the pages."""
-    files = [*(root / PACKAGE).rglob("*"), *(root / PAGES).glob("*.md")]
+    """Read the generated files below a root; the site's own pages lie beside them, their names in lower case."""
+    pages = [page for page in (root / PAGES).glob("*.md") if page.name[0].isupper()]
+    files = [*(root / PACKAGE).rglob("*"), *pages]
     paths = sorted(file.relative_to(root) for file in files if file.is_file())
     return {path.as_posix(): (root / path).read_bytes() for path in paths if "__pycache__" not in path.parts}
 

@@ -29,8 +29,8 @@ A release takes these steps; nothing of it happens here.
  3. In CHANGELOG.md give the unreleased section the version and the date, and begin a new one.
  4. ./scripts/test --full
  5. ./scripts/release --check
- 6. Commit, tag the commit v<version>, and push both.
- 7. From a clean checkout of the tag: python -m build, then twine upload dist/*
+ 6. Commit, tag the commit v<version>, and push both. The workflow Release waits for the whole CI, builds, signs and
+    publishes; PyPI has to trust it once: https://docs.pypi.org/trusted-publishers/, with the environment "pypi".
 """
 
 PROBE = "from api_keys_client import ApiKeysClient, Role; print('ours works')"
@@ -61,6 +61,15 @@ def check_content(wheel: Path) -> None:
         name = CONTENT.relative_to(PROJECT).as_posix()
         diff = "\n".join(difflib.unified_diff(expected, found, name, "the wheel", lineterm=""))
         raise Failure(f"{diff}\nthe wheel's content is not what {name} says; correct the one that is wrong")
+
+
+def check_links(wheel: Path) -> None:
+    """Refuse a readme whose links lead nowhere from where the package is shown."""
+    with zipfile.ZipFile(wheel) as opened:
+        (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        readme = opened.read(name).decode()
+    if relative := re.findall(r"\]\((?!https://|#)([^)]*)\)", readme):
+        raise Failure(f"pyproject.toml leaves links of the readme relative: {', '.join(relative)}")
 
 
 def check_beside_another(wheel: Path, folder: Path) -> None:
@@ -99,6 +108,8 @@ def check() -> None:
         run(sys.executable, "-m", "twine", "check", "--strict", *map(str, sorted((folder / "dist").iterdir())))
         print(f"Content: {CONTENT.relative_to(PROJECT).as_posix()}")
         check_content(wheel)
+        print("Readme: its links")
+        check_links(wheel)
         print("Import: the wheel's files")
         check_beside_another(wheel, folder / "unpacked")
     print("It could be released. Nothing was published.")

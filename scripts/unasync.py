@@ -1,8 +1,9 @@
 """Derive the sync client, all of `_sync/`, from the async one in `_async/`; the sync one is committed.
 
-Only names are replaced, token by token, so that docstrings and comments stay the same in both; and a line
-`# sync: CODE` becomes CODE, which only the sync client has. With --check nothing is written: what would change is
-shown as a diff, and the exit code is 1 if there is any. A substitution that is never used is an error.
+Only names are replaced, token by token, so that docstrings and comments stay the same in both, but for the `await` and
+`async` of their examples; and a line `# sync: CODE` becomes CODE, which only the sync client has. With --check nothing
+is written: what would change is shown as a diff, and the exit code is 1 if there is any. A substitution that is never
+used is an error.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ SUBSTITUTIONS = {
     "fan_out_async": "fan_out",
     "shield_async": "shield",
 }
+EXAMPLE = re.compile(r"^( *(?:>>>|\.\.\.) .*?)\b(?:await|async) ", re.MULTILINE)
 SYNC_LINE = re.compile(r"^( *)# sync: ?", re.MULTILINE)
 
 
@@ -53,7 +55,7 @@ def derive(source: str, used: set[str]) -> str:
         if not replacement:
             end += len(line[end:]) - len(line[end:].lstrip(" "))
         lines[row - 1] = line[:start] + replacement + line[end:]
-    return SYNC_LINE.sub(r"\1", "".join(lines))
+    return SYNC_LINE.sub(r"\1", EXAMPLE.sub(r"\1", "".join(lines)))
 
 
 def tidy(text: str, path: Path) -> str:

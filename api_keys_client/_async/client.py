@@ -64,7 +64,7 @@ class AsyncApiKeysClient:
 
     Args:
         base_url: where the engine is, with the path before `/auth` if there is one;
-            None: API_KEYS_BASE_URL, or else http://localhost.
+            None: API_KEYS_BASE_URL, or else `http://localhost`.
         token: the engine's admin key: a str, a SecretStr, or a function that gives one, asked on each
             call, and once more after a 401 (see `api_keys_client.tokens`); it may be async in the async client;
             None: API_KEYS_TOKEN, or else BEARER_TOKEN.
@@ -185,7 +185,7 @@ class AsyncApiKeysClient:
     ) -> CreatedKey:
         """Creates a key. Its secret, `key`, is in this answer only.
 
-        The server has no expiry: a key that is to end bears a marker, ` (made <date>, ends <date> #<nonce>)`, and works
+        The server has no expiry: a key that is to end bears a marker, `(made <date>, ends <date> #<nonce>)`, and works
         until a `sweep` ends it. One that may have been made without an answer is looked for and ended.
 
         Args:
@@ -203,6 +203,10 @@ class AsyncApiKeysClient:
             InvalidRequestError: a description or role that cannot be, or a description that ends in a marker of this
                 client's.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> key = await client.create("nightly evaluation", roles=[Role.VALIDATION_USER])
+            >>> secret = key.key.get_secret_value()
         """
         if expires_in is not None or expires_at is not None:
             own = None if description is UNSET else own_description(description)
@@ -223,6 +227,11 @@ class AsyncApiKeysClient:
         Raises:
             InvalidRequestError: the role is a known one but for its spelling.
             ApiKeysError: see `api_keys_client.errors`.
+
+        Example:
+            >>> for record in await client.list(role=Role.VALIDATION_USER):
+            ...     print(record.description)
+            nightly evaluation
         """
         wanted = checked_filter(role)
         records = (await self._executor.execute(self._executor.operations.list())).value
@@ -242,6 +251,11 @@ class AsyncApiKeysClient:
             KeyNotFoundError: the server knows no such key.
             InvalidRequestError: the id is no UUID; nothing was sent.
             ApiKeysError: anything else, see `api_keys_client.errors`.
+
+        Example:
+            >>> record = await client.get(key.id)
+            >>> record.is_active
+            True
         """
         return (await self._executor.execute(self._executor.operations.get(key_id))).value
 
@@ -254,6 +268,11 @@ class AsyncApiKeysClient:
         Raises:
             KeyNotFoundError: the server knows no such key.
             ApiKeysError: anything else; its `outcome` says whether the key was deactivated.
+
+        Example:
+            >>> ended = await client.deactivate(key.id)
+            >>> ended.is_active
+            False
         """
         return await self._executor.deactivate(key_id)
 
@@ -325,7 +344,7 @@ class AsyncApiKeysClient:
     ) -> AsyncIterator[CreatedKey]:
         """Gives a key for the time of a `with` block: made on the way in, deactivated on the way out whatever happened.
 
-        Its description bears a marker, ` (temporary, made <date> #<nonce>)`, by which a creation that was cut off is
+        Its description bears a marker, `(temporary, made <date> #<nonce>)`, by which a creation that was cut off is
         found and undone. Only the end of the process itself leaves the key active, or of the event loop in the async
         client; with `expires_in` (timedelta) a `sweep` ends it then. A process that is forked in the block leaves the
         key to the one that made it.
@@ -334,6 +353,10 @@ class AsyncApiKeysClient:
             InvalidRequestError: a description or role that cannot be.
             ApiKeysError: the key could not be made, or not be deactivated. If that was interrupted, the interruption
                 is raised, with a note that says so.
+
+        Example:
+            >>> async with client.temporary_key("migration", roles=[Role.TASK_ADMIN]) as temporary:
+            ...     secret = temporary.key.get_secret_value()
         """
         executor = self._executor
         creation = new_creation(temporary=True, expires_in=expires_in)
@@ -358,7 +381,7 @@ class AsyncApiKeysClient:
         """Puts a new key in place of an old one: creates it, has it stored, and then deactivates the old one.
 
         Cut off at any point, the key that is stored works, and every other active key is named by the error, or by
-        the next rotation: the new key's description bears a marker, ` (replaces <old id>, made <date> #<nonce>)`.
+        the next rotation: the new key's description bears a marker, `(replaces <old id>, made <date> #<nonce>)`.
 
         Args:
             key_id: the key to replace; it must be active.
@@ -381,6 +404,11 @@ class AsyncApiKeysClient:
             OutcomeUnknownError: the new key may have been made; it was looked for and, if seen, deactivated.
             KeyLimitReachedError: nothing was changed: for a moment there are two keys where there was one.
             ApiKeysError: anything else that failed before there was a new key to store.
+
+        Example:
+            >>> rotation = await client.rotate(key.id, store=stores.file("engine-key"))
+            >>> rotation.left_active
+            []
         """
         chosen = checked_leftovers(leftovers)
         for function in (store, *([] if verify is None else [verify])):

@@ -28,7 +28,7 @@ from api_keys_client._core.validation import (
 
 
 class CreatedKey(ApiKeyResponse):
-    """A key as the answer to its creation gives it: the only one with its secret, in `key`."""
+    """A key as the answer to its creation gives it: an `ApiKeyResponse` whose secret, `key`, is there."""
 
     # Built on the first creation: a program that only reads need not wait for it.
     model_config = ConfigDict(defer_build=True)

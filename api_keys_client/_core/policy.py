@@ -72,7 +72,13 @@ class Retry(NamedTuple):
 
 
 class Deactivation(NamedTuple):
-    """What came of one id of `deactivate_many`: the record, or the error."""
+    """What came of one id of `deactivate_many`, or of one key of `sweep`.
+
+    Attributes:
+        key_id: the id (str).
+        record: the key's record; None where it failed.
+        error: why it failed; None where it did not.
+    """
 
     key_id: str
     record: ApiKeyResponse | None = None

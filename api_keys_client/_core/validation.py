@@ -61,6 +61,10 @@ def key_id_from_secret(secret: str | SecretStr) -> str | None:
 
     An engine's secret is base64 of `<id>:<random>`: seen, not documented. Anyone can write such a string about
     a key that isn't theirs, so show the record before acting on it.
+
+    Example:
+        >>> key_id_from_secret(secret) == key.id
+        True
     """
     text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     try:

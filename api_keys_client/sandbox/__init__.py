@@ -1,4 +1,4 @@
-"""A stateful local server that answers as the real one does. For development and tests only.
+"""A stateful local server that answers as the real one does. For development and tests only::
 
     with Sandbox() as sandbox:
         client = ApiKeysClient(sandbox.url, token=sandbox.token)

@@ -53,6 +53,11 @@ class Sandbox:
     :param now: gives the time that answers say in their Date, an aware datetime: set forward, keys with an end expire.
     :raises ValueError: an argument makes no sense, or `host` is not loopback.
     :raises sqlite3.Error: the file is no database, or another program's, or cannot be used.
+
+    Example:
+        >>> with Sandbox() as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
+        ...     client.create("made in a test").description
+        'made in a test'
     """
 
     token: str

@@ -97,6 +97,9 @@ class Fault:
     """What happens to one request instead of an answer; made by the static methods below.
 
     A fault of one's own is a name and a function from an :class:`Exchange` to a response.
+
+    Example:
+        >>> sandbox.queue(Fault.drop(committed=True), operation="create")
     """
 
     name: str

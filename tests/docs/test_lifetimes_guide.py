@@ -17,7 +17,7 @@ from tests.support.rotations import made_by_hand
 
 GUIDE = Page("docs/guides/lifetimes.md")
 LIFE, TRY = GUIDE.examples
-FILES = [code for language, code in GUIDE.blocks if language in ("crontab", "yaml")]
+FILES = [code for language, code in GUIDE.blocks if language in ("text", "yaml")]
 
 
 def test_a_life(engine: Sandbox, run: Callable[[str], list[str]]) -> None:

@@ -53,8 +53,9 @@ class Checkout:
     def set_up(self, group: str, python: str, place: str = ".venv") -> None:
         """Leave an environment as an earlier run would."""
         binaries = self.root / place / "bin"
-        binaries.mkdir(parents=True)
-        write_program(binaries / "python", python)
+        binaries.mkdir(parents=True, exist_ok=True)
+        for program in ("python", "zizmor"):
+            write_program(binaries / program, python)
         stamp = f"{self.root}\n{PYPROJECT}"
         (self.root / place / f"installed-{group}").write_text(stamp)
 
@@ -97,6 +98,7 @@ STEPS = [
     "-m mypy",
     "-m basedpyright",
     "-c from importlinter.cli",
+    "--offline --quiet .github",
     "scripts/regenerate.py --check",
     "scripts/unasync.py --check",
     "scripts/api_breaks.py",
@@ -104,6 +106,7 @@ STEPS = [
     "-m venv",
     "-m pip install",
     "scripts/try_installed.py",
+    "-m sphinx",
 ]
 PARALLEL = "-m pytest --numprocesses auto --dist loadfile"
 TESTS = [f"{PARALLEL} --cov --cov-report term -m not slow ("]
@@ -227,19 +230,22 @@ class TestLowest:
 class TestFull:
     def test_adds_what_takes_long(self, checkout: Checkout) -> None:
         checkout.set_up("dev", RECORDING_PYTHON)
+        checkout.set_up("browser", RECORDING_PYTHON)
         checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
         write_program(checkout.root / "scripts" / "mutation", RECORDING_PYTHON.replace("$*", "mutation $*"))
         finished = checkout.run("scripts/test", "--full")
         assert (finished.returncode, finished.stderr) == (0, "")
         gate = [*STEPS, *ALL_TESTS]
         lowest = f"{PARALLEL} -m not slow (8)"
-        longer = [*TEN_TIMES, lowest, "scripts/release.py --check (2)", "mutation  (0)"]
+        site = ["-m sphinx", "scripts/docs.py docs/_build (2)"]
+        longer = [*TEN_TIMES, lowest, *site, "scripts/release.py --check (2)", "mutation  (0)"]
         assert kinds(checkout.told()) == gate + longer
         assert list(checkout.temporary.iterdir()) == []
 
     @pytest.mark.parametrize("fails", ["-p randomly", "test_races", "scripts/release.py"])
     def test_stops_at_the_first_failure(self, checkout: Checkout, fails: str) -> None:
         checkout.set_up("dev", RECORDING_PYTHON)
+        checkout.set_up("browser", RECORDING_PYTHON)
         checkout.set_up("test", RECORDING_PYTHON, place=".venv-lowest")
         finished = checkout.run("scripts/test", "--full", FAILS=fails)
         assert finished.returncode != 0

@@ -70,6 +70,7 @@ def test_check_shows_every_difference_and_generating_removes_it(
     (project / "docs" / "Stale.md").write_text("# Stale\n", encoding="utf-8")
     (project / "docs" / "guides").mkdir()
     (project / "docs" / "guides" / "written.md").write_text("# Written by hand\n", encoding="utf-8")
+    (project / "docs" / "index.md").write_text("# Written by hand\n", encoding="utf-8")
     before = snapshot(project)
 
     assert script.main(["--check", "--root", str(project)]) == 1
@@ -87,6 +88,7 @@ def test_check_shows_every_difference_and_generating_removes_it(
     script.write_tree(project, script.read_tree(elsewhere))
     assert script.read_tree(project) == script.read_tree(elsewhere)
     assert (project / "docs" / "guides" / "written.md").exists()
+    assert (project / "docs" / "index.md").exists()
 
 
 def assert_fails_and_changes_nothing(project: Path, reason: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,6 +43,17 @@ def test_a_wheel_with_other_files_is_refused(wheel: Path) -> None:
         release.check_content(wheel)
 
 
+def test_a_readme_with_relative_links_is_refused(tmp_path: Path) -> None:
+    made = tmp_path / "made.whl"
+    for link in ("https://example.com/docs/a.md", "#part", "docs/a.md"):
+        with zipfile.ZipFile(made, "w") as opened:
+            opened.writestr("made-1.dist-info/METADATA", f"Name: made\n\n[a]({link})\n")
+        if link != "docs/a.md":
+            release.check_links(made)
+    with pytest.raises(release.Failure, match=r"relative: docs/a\.md"):
+        release.check_links(made)
+
+
 def test_beside_another_generated_package_it_works_or_says_what_is_wrong(
     wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
