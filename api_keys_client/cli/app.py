@@ -17,7 +17,7 @@ from api_keys_client.cli.completion import completion_options
 from api_keys_client.cli.create import create
 from api_keys_client.cli.deactivate import deactivate
 from api_keys_client.cli.doctor import doctor
-from api_keys_client.cli.output import Output
+from api_keys_client.cli.output import Output, give_up_stdout
 from api_keys_client.cli.rotate import rotate
 from api_keys_client.cli.sweep import sweep
 
@@ -44,6 +44,11 @@ def run(arguments: Sequence[str]) -> int:
     except CliError as stop:
         Output(as_json=False).complain(str(stop), stop.next_step)
         return stop.code
+    except OSError as error:
+        give_up_stdout()
+        if not isinstance(error, BrokenPipeError):
+            Output(as_json=False).complain(f"the answer could not be written: {error.strerror}.")
+        return ExitCode.FAILED
 
 
 def _main(arguments: list[str]) -> int:

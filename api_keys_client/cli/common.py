@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from enum import IntEnum
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +19,7 @@ from api_keys_client.cli.output import Output, clean, give_up_stdout
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from api_keys_client import ApiKeysClient, ApiKeysError, CreatedKey
+    from api_keys_client import ApiKeysClient, ApiKeysError
 
 MAX_TOKEN_BYTES = 64 * 1024
 MAX_CAUSE = 300
@@ -37,6 +36,7 @@ _IN_OPTIONS = (
     ('leftovers=[the ids to deactivate] or "keep"', "--leftovers keep, then deactivate others by their ids"),
     (", or call undo() on this error to end the new one", ""),
     ("call again", "try again"),
+    ('; proxy="" goes without', ""),
 )
 
 
@@ -63,11 +63,11 @@ class CliError(Exception):
         self.code = code
 
 
-def check_place(option: str, path: str, *, instead: str) -> None:
+def check_file(option: str, path: str, *, instead: str) -> None:
     """Refuses what stands for a file and is none.
 
     Raises:
-        Stop: it is empty, a folder, or the `-` of other programs.
+        CliError: it is empty, a folder, or the `-` of other programs.
     """
     if path == "-":
         raise CliError(f"{option} takes a file, and - is none. Nothing was sent.", instead)
@@ -77,38 +77,6 @@ def check_place(option: str, path: str, *, instead: str) -> None:
         )
     if os.path.isdir(path):
         raise CliError(f"the FILE of {option} is no file: it is a folder. Nothing was sent.", "Name a file in it.")
-
-
-def named_store(
-    option: str, path: str, make: Callable[[str], Callable[[CreatedKey], None]]
-) -> Callable[[CreatedKey], None]:
-    """Makes a store for the file, whose errors say FILE, as the help does, where they would say the path.
-
-    What was typed there may be a secret in the wrong place.
-
-    Raises:
-        Stop: no secret can be kept there.
-    """
-    said = path
-    # Without a working folder no store is made for a relative path, and the error does not say it.
-    with suppress(OSError):
-        said = str(Path(path).absolute()).encode("utf-8", "backslashreplace").decode()
-
-    def name(text: object) -> str:
-        return str(text).replace(said, f"the FILE of {option}", 1)
-
-    try:
-        store = make(path)
-    except api_keys_client.InvalidRequestError as error:
-        raise CliError(f"{name(error.args[0])} Nothing was sent.") from None
-
-    def keep(new: CreatedKey) -> None:
-        try:
-            store(new)
-        except api_keys_client.NotStored as error:
-            raise api_keys_client.NotStored(name(error)) from None
-
-    return keep
 
 
 class CommonOptions:
@@ -138,14 +106,10 @@ class CommonOptions:
             Stop: the token file cannot be used.
             ConfigurationError: a setting is missing or wrong.
         """
-        if self.token_file is not None:
-            check_place(
-                "--token-file", self.token_file, instead="To read the token from stdin: --token-file /dev/stdin"
-            )
         times: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout, "deadline": self.timeout}
         return api_keys_client.ApiKeysClient(
             self.base_url,
-            token=_read_token(self.token_file) if token is None and self.token_file is not None else token,
+            token=_read_token(self.token_file, self.output) if token is None and self.token_file is not None else token,
             allow_http=self.allow_http,
             **times,
         )
@@ -226,23 +190,26 @@ def report_error(error: Exception | KeyboardInterrupt, common: CommonOptions) ->
     return ExitCode.FAILED
 
 
-def _read_token(path: str) -> SecretStr:
+def _read_token(path: str, output: Output) -> SecretStr:
     # Late, as all that --help does not need.
     from pydantic import SecretStr
 
+    check_file("--token-file", path, instead="To read the token from stdin: --token-file /dev/stdin")
     try:
         with open(path, "rb") as opened:
-            readable_by_others = os.name == "posix" and os.fstat(opened.fileno()).st_mode & 0o044
-            token = SecretStr(
-                "" if readable_by_others else opened.read(MAX_TOKEN_BYTES).decode("utf-8", "replace").strip()
-            )
+            found = os.fstat(opened.fileno())
+            others = found.st_mode if os.name == "posix" and stat.S_ISREG(found.st_mode) else 0
+            if others & 0o022:
+                raise CliError(
+                    "others can write to the FILE of --token-file, so it was not used. Nothing was sent.",
+                    "Take that from them: chmod go-w FILE",
+                )
+            if others & 0o044:
+                # As it is where Docker or Kubernetes mounts a secret, which nobody can change there.
+                output.remark("others on this machine can read the FILE of --token-file.")
+            return SecretStr(opened.read(MAX_TOKEN_BYTES).decode("utf-8", "replace").strip())
     except OSError as error:
-        raise CliError(f"the FILE of --token-file cannot be read: {error.strerror}.") from None
-    if readable_by_others:
-        raise CliError(
-            f"others can read the token file {path}, so it was not used.", f"Make it yours: chmod 600 {path}"
-        )
-    return token
+        raise CliError(f"the FILE of --token-file cannot be read: {error.strerror}. Nothing was sent.") from None
 
 
 def cli_message(error: ApiKeysError) -> tuple[str, str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,12 +15,11 @@ from api_keys_client.cli.common import (
     CliError,
     CommonOptions,
     ExitCode,
-    check_place,
     cli_message,
     code_of,
     command,
-    named_store,
 )
+from api_keys_client.cli.handover import chosen_place, handover_options
 from api_keys_client.cli.lifetimes import End, end
 from api_keys_client.cli.output import document_of, fields_of, give_up_stdout
 
@@ -48,48 +45,52 @@ def complete_role(context: Any, parameter: Any, incomplete: str) -> list[str]:
     help=f"A role of the key; may be repeated. One of {', '.join(ROLES)}; without any: VALIDATION-USER.",
 )
 @click.option("--expires", metavar="END", help="When the key is to end: 90d, 12h, or a day such as 2027-01-31.")
-@click.option("--output", metavar="FILE", help="Write the secret to a new file that only you can read.")
+@handover_options
 @click.option("--show", is_flag=True, help="Show the secret.")
 def create(
     common: CommonOptions,
     description: str | None,
     role: tuple[str, ...],
     expires: str | None,
-    output: str | None,
+    words: tuple[str, ...],
+    to_file: str | None,
+    to_env_file: tuple[str, str] | None,
+    to_command: bool,
     show: bool,
 ) -> ExitCode:
-    """Create a key, and write its secret to a file or show it.
+    """Create a key, and hand its secret over or show it.
 
-    One of --output and --show is needed: the secret cannot be had later.
+    One of --to-file, --to-env-file, --to-command and --show is needed: the secret cannot be had later. CMD is the
+    command of --to-command. A key whose secret could not be handed over is deactivated.
     """
-    if output is None and not show:
+    place = chosen_place(words, to_file, to_env_file, to_command=to_command, overwrite=False)
+    if place is None and not show:
         raise CliError(
             "a key's secret can be had only once, so say where it goes. Nothing was sent.",
-            "Add --output FILE, or --show to have it on the screen.",
+            "Add --to-file FILE, --to-env-file FILE NAME, --show, or, at the end, --to-command CMD...",
         )
     for name in role:
         _check_role(name)
     ends = end(expires)
-    store = None if output is None else _new_file(output)
     with common.client() as client:
         created = _created(client, description, role, ends)
-        document = {**document_of(created), "output": output}
+        document = {**document_of(created), "output": place.name if place else None}
         fields = fields_of(created)
-        if output is not None:
-            fields.append(("output", output))
+        if place:
+            fields.append(("output", place.name))
         if show:
             document["key"] = created.key.get_secret_value()
             fields.append(("key", created.key.get_secret_value()))
         kept = False
         try:
-            if store is not None:
-                store(created)
+            if place:
+                place.store(created)
                 kept = True
             common.output.answer(document, fields)
         except BaseException as failure:
-            if kept:
-                raise _untold(f"key {created.id} was created, and its secret is in {output}", failure) from failure
-            _undo(client, created, output, failure)
+            if place and kept:
+                raise _untold(f"key {created.id} was created, and its secret is in {place.name}", failure) from failure
+            _undo(client, created, to_file, failure)
     return ExitCode.DONE
 
 
@@ -132,23 +133,18 @@ def _check_role(name: str) -> None:
         )
 
 
-def _new_file(output: str) -> Callable[[CreatedKey], None]:
-    check_place("--output", output, instead="To have the secret on the screen: --show")
+def _undo(client: ApiKeysClient, created: CreatedKey, output: str | None, failure: BaseException) -> NoReturn:
+    """Ends a key whose secret could not be kept, and says so."""
     # Late, as all that --help does not need.
     from api_keys_client import stores
 
-    return named_store("--output", output, partial(stores.file, overwrite=False))
-
-
-def _undo(client: ApiKeysClient, created: CreatedKey, output: str | None, failure: BaseException) -> NoReturn:
-    """Ends a key whose secret could not be kept, and says so."""
     key_id = created.id
     interrupted = isinstance(failure, KeyboardInterrupt)
     code = ExitCode.INTERRUPTED if interrupted else ExitCode.FAILED
     why = f"the secret of key {key_id} could not be kept"
     if interrupted:
         why = f"interrupted before the secret of key {key_id} was kept"
-    elif isinstance(failure, (OSError, api_keys_client.NotStored)):
+    elif isinstance(failure, (OSError, api_keys_client.NotStored, stores.CommandFailed)):
         why += f" ({getattr(failure, 'strerror', None) or failure})"
     try:
         client.deactivate(key_id)

@@ -147,7 +147,7 @@ def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed
         if active.kind == "not_tls":
             findings.failed("tls", active, _PLAIN.format(str(findings.base_url).partition(":")[2]))
         elif active.kind in ("tls", "tls_refused", "tls_untrusted"):
-            findings.failed("tls", active, _TRUST)
+            findings.failed("tls", active, _trust_advice(str(active)))
         else:
             findings.failed("reachable", active)
         return
@@ -161,6 +161,14 @@ def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed
         findings.add("tls", "note", "plain http: the token can be read on the way", "Use https, if the engine has it.")
     else:
         findings.add("tls", "ok", "not needed: the engine is on this machine")
+
+
+def _trust_advice(problem: str) -> str:
+    if "Authority Key Identifier" in problem:
+        return "Python 3.13 and newer take no such certificate: have it issued anew, with that identifier."
+    if os.environ.get("SSL_CERT_FILE"):
+        return "See that SSL_CERT_FILE holds this certificate's authority; otherwise someone may be in between."
+    return _TRUST
 
 
 def _is_denied(active: Active) -> bool:

@@ -72,7 +72,11 @@ def console(stream: TextIO) -> Console:
     # Late: a pipe has no use for it.
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    made = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if made.width < 1:
+        # COLUMNS=0, with which nothing would be shown.
+        made.width = TABLE_FROM
+    return made
 
 
 def is_terminal(stream: TextIO | None) -> bool:

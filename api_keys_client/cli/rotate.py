@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, check_place, command, named_store
+from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, command
+from api_keys_client.cli.handover import chosen_place, handover_options
 from api_keys_client.cli.lifetimes import length
 from api_keys_client.cli.output import document_of
 
@@ -27,13 +27,8 @@ _NOT_SPARED = "Name another file, or add --overwrite if its content is not neede
 
 @command("rotate")
 @click.argument("key_id", metavar="ID")
-@click.argument("words", metavar="[CMD]...", nargs=-1)
-@click.option("--to-file", metavar="FILE", help="Write the secret to a file that only you can read.")
+@handover_options
 @click.option("--overwrite", is_flag=True, help="Replace what the file holds, even if it is not the old key's secret.")
-@click.option("--to-env-file", nargs=2, metavar="FILE NAME", help="Write it to one variable of a dotenv file.")
-@click.option(
-    "--to-command", is_flag=True, help="Give it to the command that follows, on its standard input. Comes last."
-)
 @click.option("--expires", metavar="AGE", help="How long the new key is to live: 90d, 12h; else like the old one.")
 @click.option("--keep-old", is_flag=True, help="Leave the old key active.")
 @click.option(
@@ -61,27 +56,30 @@ def rotate(
     deactivated once the new one is stored.
     """
     expires_in = None if expires is None else length("--expires", expires)
-    store, place = _target(words, to_file, to_env_file, to_command=to_command)
     if to_file is None and overwrite:
         raise CliError("--overwrite is for --to-file. Nothing was sent.")
+    choose = partial(chosen_place, words, to_file, to_env_file, to_command=to_command)
+    place = choose(overwrite=True)
+    if place is None:
+        raise CliError(
+            "say where the new secret goes. Nothing was sent.",
+            "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
+        )
     if to_file is not None and not overwrite and _is_new(to_file, key_id):
-        # Late, as all that --help does not need.
-        from api_keys_client import stores
-
         # Nor is what comes there meanwhile lost.
-        store = named_store("--to-file", to_file, partial(stores.file, overwrite=False))
-    storing = _Storing(store)
+        place = choose(overwrite=False) or place
+    storing = _Storing(place.store)
     with common.client() as client:
         try:
             rotation = client.rotate(
                 key_id, store=storing, keep_old=keep_old, leftovers=leftovers, expires_in=expires_in
             )
         except KeyboardInterrupt as interruption:
-            raise _interrupted(interruption, key_id, storing, place) from interruption
+            raise _interrupted(interruption, key_id, storing, place.name) from interruption
     old = "active" if keep_old else "inactive"
     common.output.answer(
-        {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place, "new": document_of(rotation.new)},
-        [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place)],
+        {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place.name, "new": document_of(rotation.new)},
+        [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place.name)],
     )
     if rotation.left_active and leftovers != "keep":
         common.output.remark(
@@ -124,35 +122,6 @@ def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing
         f"Look for `(replaces {old_id}` in `api-keys list`; the next rotation names what this one left.",
         code,
     )
-
-
-def _target(
-    words: tuple[str, ...], to_file: str | None, to_env_file: tuple[str, str] | None, *, to_command: bool
-) -> tuple[Callable[[CreatedKey], None], str]:
-    """Gives the store that was asked for, and its name."""
-    if (to_file is not None) + (to_env_file is not None) + to_command != 1:
-        raise CliError(
-            "say where the new secret goes, to one place. Nothing was sent.",
-            "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
-        )
-    if to_command != bool(words):
-        raise CliError(
-            "--to-command comes last, with the command after it. Nothing was sent."
-            if to_command
-            else "one id at a time; a command is given with --to-command, at the end. Nothing was sent.",
-        )
-    # Late, as all that --help does not need.
-    from api_keys_client import stores
-
-    if to_file is not None:
-        check_place("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
-        return named_store("--to-file", to_file, stores.file), to_file
-    if to_env_file is not None:
-        path, name = to_env_file
-        return named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}"
-    if shutil.which(words[0]) is None:
-        raise CliError("there is no such program to give the secret to. Nothing was sent.")
-    return stores.command(list(words)), words[0]
 
 
 def _is_new(file: str, key_id: str) -> bool:

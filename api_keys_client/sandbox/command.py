@@ -63,8 +63,15 @@ def _run(sandbox: Sandbox, *, made_up: bool) -> int:
     try:
         token = f"export API_KEYS_TOKEN={sandbox.token}\n" if made_up else ""
         exports = f"export API_KEYS_BASE_URL={sandbox.url}\n{token}"
-        sys.stdout.write(f"A sandbox, for development and tests only.\n{exports}Ready: {sandbox.url}\n")
-        sys.stdout.flush()
+        if sys.stdout is None:
+            return _complain("stdout is closed, so nobody would know its address", code=2)
+        try:
+            sys.stdout.write(f"A sandbox, for development and tests only.\n{exports}Ready: {sandbox.url}\n")
+            sys.stdout.flush()
+        except OSError as error:
+            # Or Python tries again, and complains, when it ends.
+            sys.stdout = None
+            return _complain(f"its address could not be written: {error.strerror}", code=1)
         # With a timeout, because without one Ctrl-C does not end the wait on Windows.
         while not stopped.wait(1):
             pass

@@ -71,10 +71,33 @@ def test_a_bad_place_is_refused_before_anything_is_sent(engine: Sandbox, tmp_pat
     (tmp_path / "full").write_text("another secret")
     for place in ("link", "open", "open/secret", "full", "none/secret"):
         run = within(engine, "create", "--output", tmp_path / place)
-        check_refused(run, 2, "the FILE of --output", "Nothing was sent")
-    check_refused(within(engine, "create", "--description", "ci"), 2, "--output FILE", "--show", "Nothing was sent")
+        check_refused(run, 2, "the FILE of --to-file", "Nothing was sent")
+    check_refused(within(engine, "create", "--description", "ci"), 2, "--to-file FILE", "--show", "Nothing was sent")
     assert engine.requests == []
     assert (tmp_path / "full").read_text() == "another secret"
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_secret_goes_where_that_of_a_rotation_can_go(engine: Sandbox, tmp_path: Path, exists: bool) -> None:
+    env, piped = tmp_path / ".env", tmp_path / "piped"
+    if exists:
+        env.write_text("OTHER=1\n")
+    run = within(engine, "create", "--to-env-file", env, "ENGINE_KEY", "--json")
+    assert run.document["output"] == f"ENGINE_KEY in {env}"
+    name, _, secret = env.read_text().splitlines()[-1].partition("=")
+    assert (name, engine.accepts(secret)) == ("ENGINE_KEY", True)
+    run = within(engine, "create", "--description", "ci", "--to-command", "sh", "-c", f"umask 077; cat > {piped}")
+    assert run.code == 0
+    assert engine.accepts(piped.read_text())
+    assert piped.read_text() not in run.all
+    assert len(active(engine)) == 2
+
+
+@pytest.mark.parametrize("command", ["exit 3", "cat >&2; exit 3"])
+def test_a_secret_that_a_command_did_not_take_ends_its_key(engine: Sandbox, command: str) -> None:
+    run = within(engine, "create", "--to-command", "sh", "-c", command)
+    check_refused(run, 1, "could not be kept (sh ended with 3", "key was deactivated")
+    assert active(engine) == []
 
 
 def test_a_file_that_comes_there_meanwhile_is_kept(engine: Sandbox, tmp_path: Path) -> None:

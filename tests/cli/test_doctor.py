@@ -193,12 +193,15 @@ def test_over_tls_it_says_whether_the_certificate_verifies_and_how_to_trust_one(
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     with engine_with(engine, {"info": {"version": ENGINE_VERSION}}, context=context) as server:
         url = server.url_for("")
-        distrusted = doctor(engine, API_KEYS_BASE_URL=url)
+        distrusted = doctor(engine, API_KEYS_BASE_URL=url, SSL_CERT_FILE=None)
+        trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+        other = doctor(engine, API_KEYS_BASE_URL=url, SSL_CERT_FILE=str(tmp_path / "other.pem"))
         trusted = doctor(engine, API_KEYS_BASE_URL=url, SSL_CERT_FILE=str(tmp_path / "authority.pem"))
     assert (distrusted.code, states(distrusted)) == (5, {"address": "ok", "tls": "failed"})
     _, found, next_step = checks(distrusted)["tls"]
     assert "certificate does not verify" in found
     assert "SSL_CERT_FILE=" in next_step
+    assert "See that SSL_CERT_FILE holds" in checks(other)["tls"][2]
     assert (trusted.code, checks(trusted)["tls"][:2]) == (0, ("ok", "the certificate verifies"))
 
 

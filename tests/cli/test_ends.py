@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,12 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     "create": [
         ("create --role KING --show", "VALIDATION-USER"),
         ("create --role task_admin --show", "Did you mean --role TASK-ADMIN?"),
-        ("create --output -", "--output", "--show"),
-        ("create --output ''", "--output is empty"),
+        ("create --output -", "--to-file", "--to-command"),
+        ("create --output ''", "--to-file is empty"),
+        ("create --to-file a --to-env-file b C", "to one place"),
+        ("create --show echo", "--to-command, at the end"),
+        ("create --to-command", "with the command after it"),
+        ("create --to-command no-such-program", "no such program"),
         ("create --output /", "it is a folder"),
     ],
     "deactivate": [(f"deactivate --yes {SECRET}", "--leaked")],
@@ -231,12 +236,39 @@ def test_where_the_token_comes_from(engine: Sandbox, tmp_path: Path) -> None:
     os.close(reading)
 
 
-def test_a_token_file_without_a_token_or_that_others_can_read_is_refused(engine: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o440, 0o444, 0o644])
+def test_a_token_file_as_it_is_mounted_is_remarked_on(engine: Sandbox, tmp_path: Path, mode: int) -> None:
+    file = private(tmp_path / "token", engine.token)
+    file.chmod(mode)
+    run = within(engine, "list", "--token-file", file)
+    assert (run.code, run.err) == (0, "others on this machine can read the FILE of --token-file.\n")
+
+
+def test_a_token_file_without_a_token_or_that_others_can_write_to_is_refused(engine: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "token"
-    for mode in (0o640, 0o604):
+    for mode in (0o620, 0o602, 0o666):
         private(file, engine.token).chmod(mode)
-        check_refused(within(engine, "list", "--token-file", file), 2, "others can read", f"chmod 600 {file}")
+        check_refused(within(engine, "list", "--token-file", file), 2, "others can write", "chmod go-w")
     for text, words in (("", "empty"), ("two words", "--token-file holds a space")):
         check_refused(within(engine, "list", "--token-file", private(file, text)), 2, words)
     check_refused(within(engine, "list", "--token-file", tmp_path), 2, "it is a folder")
     assert engine.requests == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+@pytest.mark.parametrize("command", ["--help", "--version", "version", "list --help", "sandbox"])
+def test_an_answer_that_cannot_be_written_is_said_to_be_lost(engine: Sandbox, command: str) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [PROGRAM, *command.split()], env=environment(engine), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert ended.returncode == 1
+    assert b"could not be written: No space left on device" in ended.stderr
+    assert ended.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("command", [[PROGRAM, "sandbox"], [sys.executable, "-m", "api_keys_client.sandbox"]])
+def test_a_sandbox_without_a_stdout_says_so(command: list[str]) -> None:
+    ended = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert b"stdout is closed" in ended.stderr

@@ -116,3 +116,11 @@ def test_ctrl_c_ends_a_command_with_130(engine: Sandbox) -> None:
         ended = run.end()
     request.let_go()
     assert (ended.code, ended.plain) == (130, "^Capi-keys: interrupted.\n")
+
+
+def test_without_any_columns_what_is_asked_for_is_still_shown(engine: Sandbox) -> None:
+    key_id = made(engine, "ci")
+    for command in ("list", f"get {key_id}", "doctor"):
+        assert in_terminal(engine, *command.split(), COLUMNS="0").out.strip(), command
+    shown = in_terminal(engine, "create", "--show", COLUMNS="0").plain
+    assert any(engine.accepts(word) for word in shown.split())

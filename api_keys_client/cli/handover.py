@@ -1,0 +1,111 @@
+"""Where a command puts a new secret: a file, one variable of a dotenv file, or the standard input of a program."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+import api_keys_client
+from api_keys_client.cli.common import CliError, check_file
+
+if TYPE_CHECKING:
+    from api_keys_client import CreatedKey
+
+_OPTIONS = (
+    click.argument("words", metavar="[CMD]...", nargs=-1),
+    click.option("--to-file", "--output", metavar="FILE", help="Write the secret to a file that holds nothing else."),
+    click.option("--to-env-file", nargs=2, metavar="FILE NAME", help="Write it to one variable of a dotenv file."),
+    click.option(
+        "--to-command", is_flag=True, help="Give it to the command that follows, on its standard input. Comes last."
+    ),
+)
+
+
+class Place(NamedTuple):
+    """A store, and its name for a person."""
+
+    store: Callable[[CreatedKey], None]
+    name: str
+
+
+def handover_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say where a secret goes: `words`, `to_file`, `to_env_file` and `to_command`."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def chosen_place(
+    words: tuple[str, ...],
+    to_file: str | None,
+    to_env_file: tuple[str, str] | None,
+    *,
+    to_command: bool,
+    overwrite: bool,
+) -> Place | None:
+    """Gives the place that was asked for, if one was.
+
+    Raises:
+        CliError: more than one was, or no secret can be kept there.
+    """
+    asked = (to_file is not None) + (to_env_file is not None) + to_command
+    if asked > 1:
+        raise CliError("say where the new secret goes, to one place. Nothing was sent.")
+    if to_command != bool(words):
+        raise CliError(
+            "--to-command comes last, with the command after it. Nothing was sent."
+            if to_command
+            else "one id at a time; a command is given with --to-command, at the end. Nothing was sent.",
+        )
+    if not asked:
+        return None
+    # Late, as all that --help does not need.
+    from api_keys_client import stores
+
+    if to_file is not None:
+        check_file("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
+        return Place(_named_store("--to-file", to_file, partial(stores.file, overwrite=overwrite)), to_file)
+    if to_env_file is not None:
+        path, name = to_env_file
+        return Place(_named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}")
+    if shutil.which(words[0]) is None:
+        raise CliError("there is no such program to give the secret to. Nothing was sent.")
+    return Place(stores.command(list(words)), words[0])
+
+
+def _named_store(
+    option: str, path: str, make: Callable[[str], Callable[[CreatedKey], None]]
+) -> Callable[[CreatedKey], None]:
+    """Makes a store for the file, whose errors say FILE, as the help does, where they would say the path.
+
+    What was typed there may be a secret in the wrong place.
+
+    Raises:
+        CliError: no secret can be kept there.
+    """
+    said = path
+    # Without a working folder no store is made for a relative path, and the error does not say it.
+    with suppress(OSError):
+        said = str(Path(path).absolute()).encode("utf-8", "backslashreplace").decode()
+
+    def name(text: object) -> str:
+        return str(text).replace(said, f"the FILE of {option}", 1)
+
+    try:
+        store = make(path)
+    except api_keys_client.InvalidRequestError as error:
+        raise CliError(f"{name(error.args[0])} Nothing was sent.") from None
+
+    def keep(new: CreatedKey) -> None:
+        try:
+            store(new)
+        except api_keys_client.NotStored as error:
+            raise api_keys_client.NotStored(name(error)) from None
+
+    return keep
