@@ -54,6 +54,9 @@ LOCK_SECONDS = 30.0
 _MAX_UPDATES = 5
 """How often a file is read and written anew because another program changed it meanwhile."""
 
+_MAX_LINKS = 40
+"""After so many symlinks they lead in a circle, and the last one is refused."""
+
 _REASONS = {errno.EBUSY: "it is a mount of its own, which cannot be replaced: mount its folder instead"}
 
 
@@ -68,8 +71,6 @@ def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
     try:
         target = Path(path).absolute()
         os.fsencode(target)
-        if follow_symlinks:
-            target = Path(os.path.realpath(target))
     except TypeError:
         raise invalid_argument(
             f"A file's path is a string or an os.PathLike of one, not {type(path).__name__}."
@@ -80,8 +81,13 @@ def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
         raise invalid_argument(
             "A file's path is relative, and the working directory is gone or cannot be read."
         ) from None
-    except ValueError:
-        raise invalid_argument("A file's path holds a NUL, so no file can have it.") from None
+    # Each folder on the way holds a link that others could point elsewhere.
+    for _ in range(_MAX_LINKS):
+        if not (follow_symlinks and target.is_symlink()):
+            break
+        if problem := _open_to_others(target.parent):
+            raise invalid_argument(printable(f"The symlink {target} cannot be followed: {problem}."))
+        target = Path(os.path.normpath(target.parent / os.readlink(target)))
     if problem := _problem(target):
         raise invalid_argument(printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
@@ -251,8 +257,13 @@ def _unfit(target: Path) -> str | None:
         return "its folder is not there"
     if os.name != "posix":
         return None
+    return _open_to_others(target.parent) or (_lost_with(target, found) if found else None)
+
+
+def _open_to_others(parent: Path) -> str | None:
+    """Says through which folder others could put something else in the place of what is in this one."""
     # Both as the path is written and as it is without symlinks: either way could be changed.
-    nearest = (target.parent, Path(os.path.realpath(target.parent)))
+    nearest = (parent, Path(os.path.realpath(parent)))
     for folder in (*nearest, *nearest[0].parents, *nearest[1].parents):
         there = folder.stat()
         # In a sticky folder above, others cannot rename what is not theirs.
@@ -261,7 +272,7 @@ def _unfit(target: Path) -> str | None:
             return f"others can write to {folder}: chmod go-w {shlex.quote(str(folder))}"
         if there.st_uid not in (0, os.geteuid()):
             return f"{folder} belongs to another user: chown it, or choose a folder of your own"
-    return _lost_with(target, found) if found else None
+    return None
 
 
 def _lost_with(target: Path, found: os.stat_result) -> str | None:
@@ -271,7 +282,11 @@ def _lost_with(target: Path, found: os.stat_result) -> str | None:
         return f"it belongs to user {found.st_uid}, which only root can keep: chown {user} {name}"
     if user and found.st_gid not in (os.getegid(), *os.getgroups()):
         return f"its group {found.st_gid} is none of yours, which only root can keep: chgrp {os.getegid()} {name}"
-    if sys.platform == "linux" and "system.posix_acl_access" in os.listxattr(target):
+    attributes: list[str] = []
+    with suppress(OSError):
+        # Not every filesystem has any.
+        attributes = os.listxattr(target) if sys.platform == "linux" else []
+    if "system.posix_acl_access" in attributes:
         return f"it has an ACL, which would be lost: setfacl -b {name}"
     return None
 

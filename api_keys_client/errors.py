@@ -144,7 +144,7 @@ class ApiConnectionError(ApiKeysError):
             is no HTTP, "timeout" the time allowed, "closed" the client, which was closed; "other" anything else.
     """
 
-    next_step = "Check the base URL, the network and the proxy, then call again."
+    next_step = "Check the base URL, the network and the proxy, then try again."
 
     def __init__(self, message: str, *, kind: FailureKind = "other", **fields: object) -> None:
         super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
@@ -194,7 +194,7 @@ class RateLimitedError(ApiKeysError):
         retry_after: seconds (float) that the server asked to wait; None if it named none.
     """
 
-    next_step = "Wait, then call again."
+    next_step = "Wait, then try again."
 
     def __init__(self, message: str, *, retry_after: float | None = None, **fields: object) -> None:
         super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
@@ -204,7 +204,7 @@ class RateLimitedError(ApiKeysError):
 class ServerError(ApiKeysError):
     """The server failed (5xx), or gave up waiting for the request (408)."""
 
-    next_step = "Look at the server's log, then call again."
+    next_step = "Look at the server's log, then try again."
 
 
 class UnexpectedResponseError(ApiKeysError):

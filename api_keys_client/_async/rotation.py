@@ -12,12 +12,12 @@ from api_keys_client._async.creations import create_or_undo, undo
 from api_keys_client._async.executor import Executor
 from api_keys_client._core.creations import Creation
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import FoundLeftovers, leftovers_of, strip_marker
+from api_keys_client._core.markers import MAX_MARKER, FoundLeftovers, leftovers_of, strip_marker
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.policy import note
-from api_keys_client._core.validation import canonical_id, invalid_argument
+from api_keys_client._core.validation import canonical_id, checked_description, invalid_argument
 from api_keys_client._transport.concurrency import call_user_function_async
-from api_keys_client.errors import ApiKeysError, NotStored, Outcome, RotationError
+from api_keys_client.errors import ApiKeysError, InvalidRequestError, NotStored, Outcome, RotationError
 
 Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"] | list[str] | tuple[str, ...] | set[str]
 NewKeyCallback: TypeAlias = Callable[[CreatedKey], Awaitable[object] | object]
@@ -64,7 +64,10 @@ class AsyncRotation:
         if failed:
             raise RotationError(
                 f"The new key {self.new.id} is in place, but not every old one is known to be inactive. "
-                + " ".join(f"{key_id}: {error.args[0]}" for key_id, error in failed.items()),
+                + " ".join(
+                    f"{key_id}: {str(error.args[0]).removesuffix(' No key was changed.')}"
+                    for key_id, error in failed.items()
+                ),
                 stage="deactivate",
                 old_id=self.old.id,
                 new_id=self.new.id,
@@ -150,6 +153,15 @@ def roles_of(old: ApiKeyResponse) -> list[Role]:
     return [known[role] for role in old.roles or []]
 
 
+def description_of(old: ApiKeyResponse) -> str | None:
+    """Gives the description of the key without its marker, if another key can be created with it."""
+    description = strip_marker(old.description)
+    try:
+        return checked_description(description and description + " " * MAX_MARKER) and description
+    except InvalidRequestError as error:
+        raise _cannot_rotate(old, str(error.args[0]), "Say with description= what the new key is for.") from None
+
+
 def _cannot_rotate(old: ApiKeyResponse, why: str, next_step: str, leftovers: Iterable[str] = ()) -> RotationError:
     return RotationError(
         f"Key {old.id} cannot be rotated: {why}. Nothing was changed.",
@@ -179,7 +191,7 @@ async def replace(
     store: NewKeyCallback,
 ) -> CreatedKey:
     """Creates, verifies and stores; what fails before anything can have been stored is undone."""
-    new = await create_or_undo(executor, creation, strip_marker(description), roles)
+    new = await create_or_undo(executor, creation, description, roles)
     stage = "verify"
     why = ""
     cause: Exception | None = None

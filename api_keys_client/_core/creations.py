@@ -43,5 +43,7 @@ class CleanupReport:
     @property
     def next_step(self) -> str:
         if self.deactivated and not self.still_active:
-            return "Nothing of it was seen to be left; call again."
+            return "Nothing of it was seen to be left; try again."
+        if self.still_active:
+            return f"Deactivate {', '.join(self.still_active)}."
         return f"Look in the list for #{self.nonce}, and deactivate the key that bears it."

@@ -45,6 +45,9 @@ class Marker(NamedTuple):
         return f"{description} {marker}" if description else marker
 
 
+MAX_MARKER = 140
+"""Characters of the longest marker."""
+
 _NO_MARKER = Marker("")
 
 

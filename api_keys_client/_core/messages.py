@@ -22,6 +22,9 @@ _BROKEN_CODINGS = frozenset({"br", "zstd", "compress"})
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
+TOO_LONG = "more than"
+"""How the problem of an answer begins that is longer than what is read."""
+
 
 class RawResponse:
     """A whole answer of the server's. Its repr is plain because its body may hold a secret."""
@@ -82,7 +85,7 @@ class RawResponse:
     def mark_truncated(self) -> Self:
         """Says so of a body that was longer than what is read; of a refusal the beginning is enough."""
         if self.status < 300:
-            self.problem = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
+            self.problem = f"{TOO_LONG} {MAX_BODY_BYTES // 1024 // 1024} MiB"
         return self
 
 
@@ -105,7 +108,7 @@ def _unpacked(body: bytes, windows: tuple[int, ...], most: int) -> tuple[bytes, 
         except zlib.error:
             continue
         if len(unpacked) > most:
-            return b"", f"more than {most // 1024 // 1024} MiB when unpacked"
+            return b"", f"{TOO_LONG} {most // 1024 // 1024} MiB when unpacked"
         return (unpacked, None) if unpacker.eof else (b"", "compressed, and cut off")
     return b"", "not compressed as it says"
 

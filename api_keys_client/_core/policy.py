@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from api_keys_client._core.generated import ApiKeyResponse
 from api_keys_client._core.masking import masked
 from api_keys_client._core.messages import (
+    TOO_LONG,
     DecodeFailure,
     Operation,
     RawResponse,
@@ -50,6 +51,8 @@ MAX_DETAIL = 1_000
 _FINAL = frozenset({"tls_untrusted", "tls_refused", "closed"})
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
+_UNVERIFIED = "Unable to verify credentials"
+_SOURCE_LINE = re.compile(r"\s*File \".*")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
 
@@ -227,6 +230,16 @@ def _transport_failure(request: Request[Any], failed: TransportFailure, settings
 
 
 def _decode_failure(answer: RawResponse, found: DecodeFailure) -> _Failure:
+    if found.reason.startswith(TOO_LONG):
+        return _Failure(
+            UnexpectedResponseError,
+            f"the server's answer is longer than this client reads ({found.reason})",
+            Outcome.UNKNOWN,
+            fields={
+                "status": answer.status,
+                "next_step": "Keys with very long descriptions make it so: deactivate those, by their ids.",
+            },
+        )
     what = f"the server answered {answer.status} with what is no answer of this API ({found.reason})"
     if found.key_id is None:
         return _Failure(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
@@ -266,13 +279,17 @@ def _status_failure(request: Request[Any], answer: RawResponse) -> _Failure:
     elif 300 <= status < 400 and status not in (307, 308):
         # These are also how a request that was done is answered; the other two say that it is to be sent elsewhere.
         outcome = Outcome.UNKNOWN
+    elif status == 500 and (detail or "").startswith(_UNVERIFIED):
+        # Said before any handler runs, so that nothing was done.
+        error, replay = ServerError, True
+        fields["next_step"] = "The token may be wrong, or the engine cannot reach its identity provider: see which."
     elif status >= 500 or status == 408:
         error, outcome = ServerError, Outcome.UNKNOWN
         replay, asked_wait = status in _REPLAYED and request.operation.idempotent, _retry_after(answer)
     phrase = _phrase(status)
     what = f"the server answered {status} {phrase}".rstrip()
     # Some servers say the status's name again.
-    told = what if detail in (None, phrase) else f"{what}: {detail}"
+    told = what if detail in (None, phrase) else f"{what}: {detail}".rstrip(".")
     return _Failure(error, told, outcome, replay, asked_wait, fields)
 
 
@@ -320,7 +337,11 @@ def _detail(answer: RawResponse) -> str | None:
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, list):
         detail = "; ".join(_fault(item) for item in detail[:10] if isinstance(item, dict))
-    if not isinstance(detail, str) or not detail:
+    if not isinstance(detail, str):
+        return None
+    # The engine tells where in its own source a fault was found, too.
+    detail = "\n".join(line for line in detail.splitlines() if not _SOURCE_LINE.fullmatch(line))
+    if not detail:
         return None
     if len(detail) > MAX_DETAIL:
         detail = detail[: MAX_DETAIL - 1] + "…"

@@ -20,6 +20,8 @@ from api_keys_client.errors import InvalidRequestError, Outcome
 UUID_PATTERN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """As the server writes one, in ASCII digits alone."""
 
+MAX_DESCRIPTION_BYTES = 64 * 1024
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Spelled out: a pattern that ignores case takes twice as long.
 _UUID = re.compile(UUID_PATTERN.replace("a-f", "a-fA-F"))
@@ -121,6 +123,14 @@ def checked_description(description: object) -> str | None:
         return None
     if not isinstance(description, str):
         raise invalid_argument(f"A description is a string or None, not {type(description).__name__}.")
+    if (
+        len(description) > MAX_DESCRIPTION_BYTES // 4
+        and len(description.encode(errors="replace")) > MAX_DESCRIPTION_BYTES
+    ):
+        # Every list has it: a few of megabytes would make the list longer than anybody reads.
+        raise invalid_argument(
+            f"A description is at most {MAX_DESCRIPTION_BYTES // 1024} KiB of UTF-8, the client's own marker included."
+        )
     if "\0" in description or not (description.isascii() or _SURROGATE.search(description) is None):
         raise invalid_argument("A description holds no NUL and no lone surrogate: neither can be stored.")
     return description

@@ -35,7 +35,6 @@ _IN_OPTIONS = (
     ('leftovers="deactivate" or "keep"', "--leftovers deactivate or keep"),
     ('leftovers=[the ids to deactivate] or "keep"', "--leftovers keep, then deactivate others by their ids"),
     (", or call undo() on this error to end the new one", ""),
-    ("call again", "try again"),
     ('; proxy="" goes without', ""),
 )
 

@@ -22,6 +22,7 @@ from api_keys_client import (
     KeyNotFoundError,
     Outcome,
     Role,
+    RotationError,
     ServerError,
     key_id_from_secret,
 )
@@ -144,6 +145,20 @@ def test_a_bad_id_is_refused_before_anything_is_sent(sandbox: Sandbox, client: A
             assert caught.value.outcome is Outcome.NOT_SENT
             assert isinstance(caught.value, ValueError)
         assert sandbox.requests == []
+
+
+def test_a_description_has_an_end(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    for longest in ("x" * 65_536, "é" * 32_768):
+        assert client.create(longest).description == longest
+        with pytest.raises(InvalidRequestError, match="at most 64 KiB"):
+            client.create(longest + "x")
+        with pytest.raises(InvalidRequestError, match="at most 64 KiB"), client.temporary_key(longest):
+            pytest.fail("there is no key")
+    assert requests(sandbox) == ["create", "create"]
+    old = client.list()[0]
+    with pytest.raises(RotationError, match=r"at most 64 KiB.*Say with description="):
+        client.rotate(old.id, store=lambda _: None)
+    assert client.rotate(old.id, store=lambda _: None, description="short").new.is_active
 
 
 def test_records_in_place_of_ids_are_told_from_them(sandbox: Sandbox, client: ApiKeysClient) -> None:

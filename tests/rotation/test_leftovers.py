@@ -83,5 +83,5 @@ class TestLeftovers:
         error = rotation_error(lambda: client.rotate(old_id, store=store, leftovers="deactivate"))
         assert error.stage == "deactivate"
         assert error.leftovers == [left]
-        assert f"{left}: deactivate {left}: the server answered 403 Forbidden: no. No key was changed." in str(error)
+        assert f"{left}: deactivate {left}: the server answered 403 Forbidden: no. Deactivate them." in str(error)
         assert active(sandbox) == {left, error.new_id}

@@ -58,13 +58,13 @@ class Cell(NamedTuple):
 
 REFUSED = r"No key was changed"
 NOT_SEEN = r"No such key was seen; one may still appear, with #\w{12} .* Look in the list for #\w{12}"
-UNDONE = r"Key <new> was made and has been deactivated\. .*Nothing of it was seen to be left; call again"
+UNDONE = r"Key <new> was made and has been deactivated\. .*Nothing of it was seen to be left; try again"
 MAYBE_ACTIVE = r"new key <new> is in place.*<old>: .*The key may be deactivated or still active\. Deactivate them"
-STILL_ACTIVE = r"new key <new> is in place.*<old>: .*No key was changed\. Deactivate them"
+STILL_ACTIVE = r"new key <new> is in place.*<old>: .*: the server answered .*\. Deactivate them"
 NOT_READ_BACK = r"new key <new> is in place.*<old>: The server answered that the key is deactivated, but reading it"
 EITHER = r"RuntimeError, and may have written .* <old> and the new key <new> are both active\. See which is stored"
 NOTE = r"Keys <old> and <new> are both active"
-NOT_UNDONE = r"Key <new> was made and could not be deactivated.* The old key <old> was not touched\. Look in .* #\w{12}"
+NOT_UNDONE = r"Key <new> was made and could not be deactivated.* The old key <old> was not touched\. Deactivate <new>\."
 
 # "healed" is the default number of attempts, which gets over a fault that is met once.
 CELLS: dict[str, Cell] = {
@@ -158,7 +158,7 @@ CELLS: dict[str, Cell] = {
         OutcomeUnknownError,
         "old",
         BOTH,
-        r"Key <new> was made and could not be deactivated.* Look in the list for #\w{12}",
+        r"Key <new> was made and could not be deactivated.* Deactivate <new>\.",
         (("create", "garbage after"), ("deactivate", "dropped before")),
     ),
 }

@@ -146,8 +146,19 @@ def test_a_symlink_is_followed_if_that_is_said(tmp_path: Path, make: Callable[..
     (tmp_path / "there").chmod(0o777)
     with pytest.raises(InvalidRequestError, match=rf"others can write to {tmp_path}/there: chmod go-w"):
         make(link, follow_symlinks=True)
+    (tmp_path / "there").chmod(0o700)
+    (tmp_path / "open").mkdir(mode=0o700)
+    theirs = tmp_path / "open" / "link"
+    theirs.symlink_to("../link")
+    make(theirs, follow_symlinks=True)
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(InvalidRequestError, match=rf"symlink {theirs} cannot be followed: others can write"):
+        make(theirs, follow_symlinks=True)
     with pytest.raises(InvalidRequestError, match="follow_symlinks="):
         make(link, follow_symlinks="no")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InvalidRequestError):
+        make(tmp_path / "loop", follow_symlinks=True)
 
 
 def test_a_file_with_an_acl_is_refused_before_there_is_a_key(target: Path) -> None:

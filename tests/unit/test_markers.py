@@ -201,10 +201,10 @@ def test_an_undo_says_only_what_it_saw() -> None:
     assert NONCE in report.next_step
     report.deactivated += ["one", "two"]
     assert str(report) == "Key one, two was made and has been deactivated."
-    assert report.next_step == "Nothing of it was seen to be left; call again."
+    assert report.next_step == "Nothing of it was seen to be left; try again."
     report.still_active += ["three", "four"]
     assert str(report) == "Key three, four was made and could not be deactivated for certain."
-    assert NONCE in report.next_step
+    assert report.next_step == "Deactivate three, four."
 
 
 def test_a_key_is_that_of_a_creation_if_it_bears_the_nonce_and_is_not_the_old_one() -> None:

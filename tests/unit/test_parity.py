@@ -51,7 +51,9 @@ def test_names_signatures_and_docstrings_are_the_same(made_async: type, made_syn
     assert made_async.__doc__ == made_sync.__doc__
     for name, member in ours.items():
         assert signature(member) == signature(theirs[name]), name
-        assert inspect.getdoc(member) == inspect.getdoc(theirs[name]), name
+        # The examples of the one wait for what they call.
+        told = (inspect.getdoc(member) or "").replace("await ", "").replace("async ", "")
+        assert told == (inspect.getdoc(theirs[name]) or "").replace("async ", ""), name
 
 
 @pytest.mark.parametrize(("made_async", "made_sync"), PAIRS)

@@ -312,3 +312,35 @@ def test_a_deactivation_whose_record_is_active_is_unknown() -> None:
     assert (error.attempts, error.elapsed) == (2, 1.5)
     assert KEY_ID in str(error)
     assert "deactivate it again" in error.next_step
+
+
+UNVERIFIED = {"detail": "Unable to verify credentials"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_credentials_that_could_not_be_verified_did_nothing(name: str) -> None:
+    """Whether the token is wrong or the identity provider is away, it is said before any handler runs."""
+    assert isinstance(evaluated(ALL[name], answer(500, UNVERIFIED)), Retry)
+    error = failed(ALL[name], answer(500, UNVERIFIED), attempt=3)
+    assert type(error) is ServerError
+    assert error.outcome in (None, Outcome.REJECTED)
+    assert "The token may be wrong, or the engine cannot reach its identity provider" in str(error)
+
+
+def test_a_server_that_ends_its_sentence_ends_it_once() -> None:
+    assert "Something went wrong. " in str(failed(ALL["create"], answer(500, {"detail": "Something went wrong."})))
+
+
+def test_the_source_lines_of_the_server_are_not_shown() -> None:
+    detail = "1 validation error:\n  {'type': 'missing', 'loc': ('body',)}\n\n  File \"/app/src/main.py\", line 7, in f"
+    error = failed(ALL["create"], answer(400, {"detail": detail}))
+    assert "'missing'" in str(error)
+    assert "main.py" not in f"{error} {error.detail}"
+
+
+def test_an_answer_that_is_too_long_is_not_said_to_be_of_another_service() -> None:
+    came = answer(200, [])
+    error = failed(ALL["list"], came.mark_truncated())
+    assert "longer than this client reads (more than 32 MiB)" in str(error)
+    assert "very long descriptions" in error.next_step
+    assert "base URL" not in str(error)
