@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import quote
 
@@ -27,6 +28,9 @@ _ROUTES: Final[tuple[tuple[str, Mapping[str, Operation]], ...]] = (
     (r"/auth/api_keys/deactivate/([^/]+)", {"DELETE": "deactivate"}),
 )
 _TENANT_ROLE: Final = "TENANT-USER"
+_BUILD: Final = "2.1.686"
+# In a wheel the contract lies in the package, in a checkout beside it.
+_PLACES: Final = [Path(__file__).parents[depth] / "openapi.json" for depth in (1, 2)]
 
 
 @dataclass
@@ -60,6 +64,8 @@ class Answers:
     def answer(self, request: Request) -> Response:
         """Do what the request asks for, and say what came of it."""
         try:
+            if request.path in ("/health", "/openapi.json"):
+                return self._about(request)
             for pattern, operations in _ROUTES:
                 if match := re.fullmatch(pattern, request.path):
                     operation = operations.get(request.method)
@@ -69,6 +75,16 @@ class Answers:
             return self._redirect(request)
         except _Refused as refused:
             return json_response(refused.status, {"detail": refused.detail}, refused.headers)
+
+    def _about(self, request: Request) -> Response:
+        """Tells anybody of the server: neither asks for a token."""
+        if request.method != "GET":
+            raise _Refused(405, "Method Not Allowed", {"Allow": "GET"})
+        if request.path == "/health":
+            return json_response(200, {"message": "ok", "build_version": _BUILD})
+        contract = next(place for place in _PLACES if place.exists()).read_text(encoding="utf-8")
+        said = "Up to {} active keys can exist at the same time"
+        return json_response(200, json.loads(re.sub(said.format(r"\d+"), said.format(self._limit), contract)))
 
     def _perform(self, operation: Operation, request: Request, key_id: str = "") -> Response:
         # The engine's own order: JSON that cannot be read, no token, bad values, a wrong token, the rest.
