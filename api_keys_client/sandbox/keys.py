@@ -58,7 +58,13 @@ class KeyStore:
     def add(
         self, description: str | None, roles: list[str], created_at: float, limit: int
     ) -> tuple[StoredKey, str] | None:
-        """Gives a new key and its secret, or None when `limit` keys are active."""
+        """Gives a new key and its secret, or None when `limit` keys are active.
+
+        Raises:
+            ValueError: the description has what text of PostgreSQL cannot have, a NUL or a lone surrogate.
+        """
+        if "\0" in (description or ""):
+            raise ValueError("PostgreSQL's text has no NUL")
         key = StoredKey(str(uuid.uuid4()), description, tuple(roles), created_at, None)
         secret = base64.b64encode(f"{key.id}:{secrets.token_urlsafe(32)}".encode()).decode()
         added = self._connection.execute(
