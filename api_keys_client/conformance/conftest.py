@@ -38,6 +38,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     with ExitStack() as stack:
         if request.param is None:
             token = SecretStr(os.environ.get("API_KEYS_TOKEN") or os.environ.get("BEARER_TOKEN") or "")
+            if not token:
+                pytest.exit("there is no token in API_KEYS_TOKEN or BEARER_TOKEN", returncode=4)
             try:
                 deployment = Deployment(str(request.config.getoption("--api-keys-url")), token)
                 request.config.stash[REAL] = deployment

@@ -78,7 +78,7 @@ class _Handler(WSGIRequestHandler):
             if variable in environ:
                 environ[variable] = self.headers[name]
         target = self.requestline.split()[1]
-        if target.startswith("//") or not target.startswith("/"):
+        if not re.match("/(?!/|%2f)", target, re.IGNORECASE):
             # No operation has such a path.
             environ["PATH_INFO"] = quote(target, safe="")
         return environ

@@ -229,6 +229,7 @@ def test_the_clean_up_after_an_interruption_is_not_interrupted(tmp_path: Path, e
 @pytest.mark.parametrize(
     ("token", "options", "complaint"),
     [
+        ("", (), "there is no token in API_KEYS_TOKEN"),
         ("two words", (), "token"),
         ("wrong", (), "401"),
         (None, ("-p", "xdist", "-n", "2"), "by one process"),
