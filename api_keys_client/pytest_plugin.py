@@ -18,6 +18,15 @@ _MARKER = "api_keys_sandbox"
 _passed = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the option of `api_keys_client.conformance`, which pytest has to know before it meets that package."""
+    parser.addoption(
+        "--api-keys-url",
+        metavar="URL",
+        help="test this deployment with api_keys_client.conformance; the token is in API_KEYS_TOKEN or BEARER_TOKEN",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(

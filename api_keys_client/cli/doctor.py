@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 ENGINE_VERSION = "2.1.686"
 """The version of the engine that the contract was read from."""
-KEYS_MOST = 1000
-"""How many keys can be active, by the engine's documentation; its operator can set another limit."""
+_LIMIT = re.compile(r"Up to ([0-9]{1,9}) active keys")
+"""Where the engine's own document says how many keys can be active; its operator sets that."""
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 VERSION_MOST = 40
@@ -123,9 +124,13 @@ def _examine(common: CommonOptions, findings: Findings) -> None:
         if isinstance(active, api_keys_client.ApiConnectionError):
             return
         _token(findings, active, unset)
-        _version(findings, client, min(SECONDS_MOST, common.timeout or SECONDS_MOST))
+        seconds = min(SECONDS_MOST, common.timeout or SECONDS_MOST)
+        # The first is answered at once, the second after seconds, by an engine that has just been started.
+        health = _ask(client, "/health", seconds)
+        document = _ask(client, "/openapi.json", seconds)
+        _version(findings, health, document)
     if isinstance(active, list):
-        _keys(findings, len(active))
+        _keys(findings, len(active), document.limit())
         _lifetimes(findings, active)
 
 
@@ -186,17 +191,15 @@ def _token(findings: Findings, active: Active, unset: CliError | ApiKeysError | 
         findings.add("token", "unknown", "the engine did not get to look at it")
 
 
-def _keys(findings: Findings, count: int) -> None:
+def _keys(findings: Findings, count: int, limit: int | None) -> None:
     findings.active_keys = count
-    if count < 0.9 * KEYS_MOST:
-        findings.add("keys", "ok", f"{count} active", "See them: api-keys list" if count else "")
+    if limit is None:
+        findings.add("keys", "ok", f"{count} active; the engine does not say how many it allows")
+    elif count < 0.9 * limit:
+        findings.add("keys", "ok", f"{count} active of {limit}", "See them: api-keys list" if count else "")
     else:
-        findings.add(
-            "keys",
-            "note",
-            f"{count} active; by its documentation the engine allows {KEYS_MOST}",
-            "Deactivate those that nothing uses any more.",
-        )
+        advice = "Deactivate those that nothing uses any more."
+        findings.add("keys", "note", f"{count} active of {limit}", advice)
 
 
 def _lifetimes(findings: Findings, active: list[ApiKeyResponse]) -> None:
@@ -210,17 +213,18 @@ def _lifetimes(findings: Findings, active: list[ApiKeyResponse]) -> None:
         findings.add("lifetimes", "ok", f"none expired, {endless} without an end")
 
 
-def _version(findings: Findings, client: ApiKeysClient, seconds: float) -> None:
-    version = _ask_version(client, seconds)
-    if isinstance(version, Unknown):
+def _version(findings: Findings, health: Said, document: Said) -> None:
+    version = health.value("build_version") or document.value("info", "version")
+    if not isinstance(version, str):
+        why = document.why or "/openapi.json is something else"
         findings.add(
             "version",
             "unknown",
-            f"not told ({version.why}); this program was written for {ENGINE_VERSION}",
+            f"not told ({why}); this program was written for {ENGINE_VERSION}",
             "Nothing, as long as the commands work.",
         )
         return
-    findings.engine_version = version
+    version = findings.engine_version = clean(version[:VERSION_MOST])
     if version == ENGINE_VERSION:
         findings.add("version", "ok", f"{version}, which this program was written for")
     else:
@@ -232,33 +236,43 @@ def _version(findings: Findings, client: ApiKeysClient, seconds: float) -> None:
         )
 
 
-class Unknown(NamedTuple):
-    """Why the version could not be had."""
+class Said(NamedTuple):
+    """What the engine says of itself, or why it could not be had."""
 
-    why: str
+    document: Any = None
+    why: str = ""
+
+    def value(self, *names: str) -> object:
+        """Gives what stands at this place; None where there is nothing."""
+        found = self.document
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found or None
+
+    def limit(self) -> int | None:
+        """Gives how many keys can be active."""
+        found = _LIMIT.search(json.dumps(self.document))
+        return int(found[1]) if found else None
 
 
-def _ask_version(client: ApiKeysClient, seconds: float) -> str | Unknown:
-    """Gives what the engine's own description says; anyone may read it, so it is not sent the token."""
+def _ask(client: ApiKeysClient, path: str, seconds: float) -> Said:
+    """Gives what the engine says at a path; anyone may read it, so it is not sent the token."""
     api: Any = client.with_options(token=_NO_TOKEN, timeout=seconds).generated.api_client
     try:
-        answer = api.call_api("GET", f"{api.configuration.host}/openapi.json").response
+        answer = api.call_api("GET", f"{api.configuration.host}{path}").response
         try:
             body = answer.read(MAX_DOCUMENT_BYTES + 1) if answer.status == 200 else b""
         finally:
             # The rest of it is not wanted.
             answer.close()
         if answer.status != 200:
-            return Unknown(f"/openapi.json is answered {answer.status}")
-        version = json.loads(body)["info"]["version"]
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return Unknown("/openapi.json is something else")
+            return Said(why=f"{path} is answered {answer.status}")
+        return Said(json.loads(body))
+    except (ValueError, RecursionError):
+        return Said(why=f"{path} is something else")
     except Exception as error:
         # The libraries' own: whatever it is, it is only this line that is lost.
-        return Unknown(f"asking for /openapi.json failed: {type(error).__name__}")
-    if not isinstance(version, str) or not version:
-        return Unknown("/openapi.json is something else")
-    return clean(version[:VERSION_MOST])
+        return Said(why=f"asking for {path} failed: {type(error).__name__}")
 
 
 def _view(checks: Iterable[Check]) -> Iterator[RenderableType]:

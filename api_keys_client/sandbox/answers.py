@@ -5,14 +5,17 @@ from __future__ import annotations
 import hmac
 import json
 import re
+import sqlite3
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import quote
+from uuid import UUID
 
+from pydantic import TypeAdapter
 from werkzeug.wrappers import Request, Response
 
 from api_keys_client import Role
@@ -22,11 +25,15 @@ Operation: TypeAlias = Literal["create", "list", "get", "deactivate"]
 Profile: TypeAlias = Literal["engine", "spec"]
 
 _ROUTES: Final[tuple[tuple[str, Mapping[str, Operation]], ...]] = (
-    (r"/auth/api_keys/", {"GET": "list", "POST": "create"}),
+    (r"/auth/api_keys/", {"POST": "create", "GET": "list"}),
     (r"/auth/api_keys/([^/]+)", {"GET": "get"}),
     (r"/auth/api_keys/deactivate/([^/]+)", {"DELETE": "deactivate"}),
 )
 _TENANT_ROLE: Final = "TENANT-USER"
+_UUID: Final = TypeAdapter(UUID)
+_BUILD: Final = "2.1.686"
+# In a wheel the contract lies in the package, in a checkout beside it.
+_PLACES: Final = [Path(__file__).parents[depth] / "openapi.json" for depth in (1, 2)]
 
 
 @dataclass
@@ -60,15 +67,36 @@ class Answers:
     def answer(self, request: Request) -> Response:
         """Do what the request asks for, and say what came of it."""
         try:
+            if self._as_engine and request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+                known = request.headers.get("Origin") == "http://localhost"
+                text, status = ("OK", 200) if known else ("Disallowed CORS origin", 400)
+                return PlainResponse(text, status, content_type="text/plain; charset=utf-8")
+            if request.path in ("/health", "/openapi.json"):
+                return self._about(request)
             for pattern, operations in _ROUTES:
                 if match := re.fullmatch(pattern, request.path):
                     operation = operations.get(request.method)
                     if operation is None:
-                        raise _Refused(405, "Method Not Allowed", {"Allow": ", ".join(operations)})
+                        # The engine names the first method only.
+                        allowed = [*operations][: 1 if self._as_engine else None]
+                        raise _Refused(405, "Method Not Allowed", {"Allow": ", ".join(allowed)})
                     return self._perform(operation, request, *match.groups())
             return self._redirect(request)
         except _Refused as refused:
             return json_response(refused.status, {"detail": refused.detail}, refused.headers)
+        except (ValueError, RecursionError, sqlite3.Error):
+            # What the parser or the database cannot take is an error of the engine's own.
+            return json_response(500, {"detail": "Something went wrong."})
+
+    def _about(self, request: Request) -> Response:
+        """Tells anybody of the server: neither asks for a token."""
+        if request.method != "GET":
+            raise _Refused(405, "Method Not Allowed", {"Allow": "GET"})
+        if request.path == "/health":
+            return json_response(200, {"message": "ok", "build_version": _BUILD})
+        contract = next(place for place in _PLACES if place.exists()).read_text(encoding="utf-8")
+        said = "Up to {} active keys can exist at the same time"
+        return json_response(200, json.loads(re.sub(said.format(r"\d+"), said.format(self._limit), contract)))
 
     def _perform(self, operation: Operation, request: Request, key_id: str = "") -> Response:
         # The engine's own order: JSON that cannot be read, no token, bad values, a wrong token, the rest.
@@ -98,7 +126,12 @@ class Answers:
                 f"Roles ['{_TENANT_ROLE}'] cannot be assigned via this endpoint; use the tenant signup flow.",
             )
         created_at = self._started_at if self._as_engine else time.time()
-        added = self._store.add(description, roles, created_at, self._limit)
+        try:
+            added = self._store.add(description, roles, created_at, self._limit)
+        except ValueError:
+            if self._as_engine:
+                raise
+            self._invalid("string_type", ("body", "description"), "Input should be a valid string", description)
         if added is None:
             raise _Refused(400, "Maximum number of active keys reached")
         key, secret = added
@@ -106,13 +139,14 @@ class Answers:
         return json_response(200, self._record(key) | {"key": secret, "message": message})
 
     def _redirect(self, request: Request) -> Response:
-        toggled = request.path[:-1] if request.path.endswith("/") else f"{request.path}/"
+        toggled = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
         known = any(re.fullmatch(pattern, toggled) for pattern, _ in _ROUTES)
         if not (known and self._as_engine):
             raise _Refused(404, "Not Found")
         query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-        location = f"http://{request.host}{request.root_path}{quote(toggled)}{query}"
-        return PlainResponse(status=307, headers={"Location": location, "Content-Length": "0"})
+        scheme = request.headers.get("X-Forwarded-Proto", "http")
+        location = f"{scheme}://{request.host}{request.root_path}{quote(toggled)}{query}"
+        return PlainResponse(status=307, headers={"Location": location})
 
     def _record(self, key: StoredKey) -> dict[str, object]:
         record: dict[str, object] = {
@@ -140,18 +174,20 @@ class Answers:
         data = request.get_data()
         if not data:
             self._invalid("missing", ("body",), "Field required", None)
-        if request.mimetype not in ("", "application/json") and not request.mimetype.endswith("+json"):
+        if not re.fullmatch(r"application/(.*\+)?json", request.mimetype):
             return data
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
+            if self._as_engine and not isinstance(error, json.JSONDecodeError):
+                raise
             self._invalid("json_invalid", ("body", getattr(error, "pos", 0)), "JSON decode error", {})
 
     def _wanted(self, body: object) -> tuple[str | None, list[str]]:
         if not isinstance(body, dict):
             self._invalid("model_attributes_type", ("body",), "Input should be a valid dictionary", body)
         description = body.get("description")
-        if not (description is None or (isinstance(description, str) and _is_text(description))):
+        if not (description is None or isinstance(description, str)):
             message = "Input should be a valid string"
             self._invalid("string_type", ("body", "description"), message, description)
         roles = body.get("roles", ["VALIDATION-USER"])
@@ -171,7 +207,7 @@ class Answers:
 
     def _canonical(self, key_id: str) -> str:
         try:
-            return str(uuid.UUID(key_id))
+            return str(_UUID.validate_python(key_id))
         except ValueError:
             message = "Input should be a valid UUID"
             self._invalid("uuid_parsing", ("path", "api_key_id"), message, key_id)
@@ -179,7 +215,8 @@ class Answers:
     def _invalid(self, kind: str, place: tuple[str | int, ...], message: str, value: object) -> NoReturn:
         error = {"type": kind, "loc": place, "msg": message}
         if self._as_engine:
-            raise _Refused(400, repr([error | {"input": value}]))
+            source = '  File "/app/src/routers/api_key_routes.py", line 1, in api_keys'
+            raise _Refused(400, f"1 validation error:\n  {error | {'input': value}}\n\n{source}")
         raise _Refused(422, [error])
 
 
@@ -215,12 +252,3 @@ def _presented(request: Request) -> str:
     if len(words) != 2 or words[0].lower() != "bearer":
         raise _Refused(401, "Bad credentials")
     return words[1]
-
-
-def _is_text(value: str) -> bool:
-    """Tells whether it can be written as UTF-8, which lone surrogates cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,9 +9,7 @@ import secrets
 import sqlite3
 import time
 import uuid
-from contextlib import closing
 from hashlib import sha256
-from pathlib import Path
 from typing import Final, NamedTuple
 
 _OPEN: Final = """
@@ -23,6 +21,9 @@ _OPEN: Final = """
     )
 """
 _OPEN_COLUMNS: Final = {"id", "digest", "description", "roles", "created_at", "deactivated_at"}
+_TABLES: Final = (
+    "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
+)
 _COLUMNS: Final = "id, description, roles, created_at, deactivated_at"
 _ACTIVE: Final = "from sandbox_keys where deactivated_at is null"
 
@@ -47,9 +48,18 @@ class KeyStore:
 
     def __init__(self, database: str | os.PathLike[str]) -> None:
         if database not in (":memory:", ""):
-            _check_ours(Path(database))
+            try:
+                # A new file is for its owner alone.
+                os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise sqlite3.OperationalError(error.strerror) from None
         self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         try:
+            tables = {name for (name,) in self._connection.execute(_TABLES)}
+            info = self._connection.execute("select name from pragma_table_info('sandbox_keys')")
+            columns = {name for (name,) in info}
+            if (tables, columns) not in ((set(), set()), ({"sandbox_keys"}, _OPEN_COLUMNS)):
+                raise sqlite3.DatabaseError("it is the database of another program")
             self._connection.executescript(_OPEN)
         except sqlite3.Error:
             self._connection.close()
@@ -58,7 +68,13 @@ class KeyStore:
     def add(
         self, description: str | None, roles: list[str], created_at: float, limit: int
     ) -> tuple[StoredKey, str] | None:
-        """Gives a new key and its secret, or None when `limit` keys are active."""
+        """Gives a new key and its secret, or None when `limit` keys are active.
+
+        Raises:
+            ValueError: the description has what text of PostgreSQL cannot have, a NUL or a lone surrogate.
+        """
+        if "\0" in (description or ""):
+            raise ValueError("PostgreSQL's text has no NUL")
         key = StoredKey(str(uuid.uuid4()), description, tuple(roles), created_at, None)
         secret = base64.b64encode(f"{key.id}:{secrets.token_urlsafe(32)}".encode()).decode()
         added = self._connection.execute(
@@ -102,38 +118,6 @@ class KeyStore:
             StoredKey(key_id, description, tuple(json.loads(roles)), created_at, deactivated_at)
             for key_id, description, roles, created_at, deactivated_at in rows
         ]
-
-
-def _check_ours(file: Path) -> None:
-    """Makes the file, for its owner alone, or looks whether it is a sandbox's, without writing to it.
-
-    Raises:
-        sqlite3.Error: it is another program's database, or none, or cannot be used.
-    """
-    try:
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise sqlite3.OperationalError(error.strerror) from None
-    else:
-        return
-    uri = file.absolute().as_uri()
-    try:
-        found = _look(f"{uri}?mode=ro")
-    except sqlite3.OperationalError:
-        # One that was written to by a process that was killed has to be put right first.
-        found = _look(f"{uri}?mode=rw")
-    if found not in ((set(), set()), ({"sandbox_keys"}, _OPEN_COLUMNS)):
-        raise sqlite3.DatabaseError("it is the database of another program")
-
-
-def _look(uri: str) -> tuple[set[str], set[str]]:
-    """Gives the names of a database's tables and views, and of the columns of ours."""
-    names = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
-        columns = connection.execute("select name from pragma_table_info('sandbox_keys')").fetchall()
-        return {name for (name,) in connection.execute(names)}, {name for (name,) in columns}
 
 
 def _digest(secret: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final, cast
-from wsgiref.types import WSGIApplication
+from urllib.parse import quote
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
@@ -73,10 +75,25 @@ class _Handler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         """Keep quiet: the terminal belongs to whoever runs the tests."""
 
+    def make_environ(self) -> WSGIEnvironment:
+        """Reads the request as the engine does, where Werkzeug would join headers, or tidy up the path."""
+        environ = super().make_environ()
+        for name, variable in (("Authorization", "HTTP_AUTHORIZATION"), ("Content-Type", "CONTENT_TYPE")):
+            if variable in environ:
+                environ[variable] = self.headers[name]
+        target = self.requestline.split()[1]
+        if not re.match("/(?!/|%2f)", target, re.IGNORECASE):
+            # No operation has such a path.
+            environ["PATH_INFO"] = quote(target, safe="")
+        return environ
+
     def run_wsgi(self) -> None:
         """Answer one request, and leave the connection open, which Werkzeug's own method never does."""
         lengths = {*self.headers.get_all("Content-Length", [])}
-        if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+        nameless = self.request_version == "HTTP/1.1" and "Host" not in self.headers
+        # A line without a colon is a defect.
+        malformed = nameless or self.headers.defects or len(lengths) > 1
+        if malformed or not all(re.fullmatch("[0-9]{1,18}", length) for length in lengths):
             # As the engine's server: what is behind it cannot be told from the next request.
             self.close_connection = True
             self.wfile.write(_INVALID)

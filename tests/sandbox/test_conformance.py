@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -16,15 +17,16 @@ import urllib3
 from werkzeug.wrappers import Response
 
 from api_keys_client import ApiKeysClient
+from api_keys_client.conformance.deployment import Answer, pool_for
 from api_keys_client.sandbox import Fault, Operation, Profile, Sandbox
 from api_keys_client.sandbox.faults import Exchange
-from tests.conformance.deployment import Answer, pool_for
 from tests.support.clients import PROXIES
 from tests.support.interrupts import press
 from tests.support.pages import PROJECT
 
-FACTS = "test_facts.py"
-PROMISES = "test_promises.py"
+FACTS = "test_facts"
+PROMISES = "test_promises"
+PACKAGE = "api_keys_client.conformance"
 PATIENCE = 60
 AS_EVER = Fault("as ever", lambda exchange: exchange.answer())
 
@@ -39,14 +41,20 @@ class Finished(NamedTuple):
 class Run:
     """The conformance tests in a process of their own."""
 
-    def __init__(self, sandbox: Sandbox, selected: str = "", *options: str, token: str | None = None) -> None:
-        command = [sys.executable, "-m", "pytest", f"tests/conformance/{selected}", "--api-keys-url", sandbox.url]
+    def __init__(
+        self, sandbox: Sandbox, folder: Path, selected: str = "", *options: str, token: str | None = None
+    ) -> None:
+        # A project of somebody else's, which is strict.
+        (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
+        command = [sys.executable, "-m", "pytest", "-p", "api_keys_client", "--api-keys-url", sandbox.url, "--pyargs"]
+        command.append(f"{PACKAGE}.{selected}" if selected else PACKAGE)
         kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
         self._child = subprocess.Popen(
             [*command, "-p", "no:cacheprovider", "-vv", "--showlocals", *options],
-            cwd=PROJECT,
+            cwd=folder,
             env={
                 **kept,
+                "PYTHONPATH": str(PROJECT),
                 "API_KEYS_TOKEN": sandbox.token if token is None else token,
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             },
@@ -76,12 +84,12 @@ def active(sandbox: Sandbox) -> list[str]:
 
 
 @pytest.mark.parametrize("profile", ["engine", "spec"])
-def test_a_deployment_is_left_as_it_was_and_what_differs_is_named(profile: Profile) -> None:
-    # No more than four of its keys are ever active at once.
-    with Sandbox(profile=profile, limit=5) as sandbox:
+def test_a_deployment_is_left_as_it_was_and_what_differs_is_named(tmp_path: Path, profile: Profile) -> None:
+    # No more than three of its keys are ever active at once.
+    with Sandbox(profile=profile, limit=4) as sandbox:
         with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
             key = client.create("somebody's")
-        finished = Run(sandbox).finish()
+        finished = Run(sandbox, tmp_path).finish()
         assert finished.code == 0, finished.output
         assert active(sandbox) == [key.id]
         assert len(sandbox.keys()) < 40
@@ -97,9 +105,19 @@ def test_a_deployment_is_left_as_it_was_and_what_differs_is_named(profile: Profi
         assert "Body of a deactivation nothing the record (as in the contract)" in differing
 
 
-def test_what_the_contract_does_not_say_either_is_named_as_it_is(engine: Sandbox) -> None:
+def test_a_deployment_that_is_nearly_full_is_told_in_one_line(tmp_path: Path) -> None:
+    with Sandbox(limit=3) as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
+        key = client.create("somebody's")
+        finished = Run(sandbox, tmp_path).finish()
+        assert active(sandbox) == [key.id]
+    assert finished.code == 1
+    assert [row for row in rows_of(finished) if "is nearly full: the tests need room for three" in row]
+    assert " failed" not in finished.output
+
+
+def test_what_the_contract_does_not_say_either_is_named_as_it_is(tmp_path: Path, engine: Sandbox) -> None:
     engine.queue(Fault.status(409), operation="create")
-    finished = Run(engine, f"{FACTS}::test_unknown_fields").finish()
+    finished = Run(engine, tmp_path, f"{FACTS}::test_unknown_fields").finish()
     assert finished.code == 0
     rows = rows_of(finished)
     assert "A field that the contract does not know is ignored gets 409" in rows
@@ -111,9 +129,9 @@ def other_role(exchange: Exchange) -> Response:
     return answer
 
 
-def test_a_promise_that_does_not_hold_is_a_failure(engine: Sandbox) -> None:
+def test_a_promise_that_does_not_hold_is_a_failure(tmp_path: Path, engine: Sandbox) -> None:
     engine.queue(Fault("another role", other_role), operation="create")
-    finished = Run(engine, f"{PROMISES}::test_roles_left_out_are_not_no_roles").finish()
+    finished = Run(engine, tmp_path, f"{PROMISES}::test_roles_left_out_are_not_no_roles").finish()
     assert finished.code == 1
     assert "1 failed, 3 passed" in finished.output
     assert "ORG-ADMIN" in finished.output
@@ -130,9 +148,11 @@ def test_the_secret_in_a_raw_answer_does_not_show() -> None:
     ("selected", "committed"),
     [(f"{PROMISES}::test_a_deactivation_ends_one_key_only", True), (f"{FACTS}::test_times", False)],
 )
-def test_a_key_whose_creation_was_cut_off_is_found(engine: Sandbox, selected: str, *, committed: bool) -> None:
+def test_a_key_whose_creation_was_cut_off_is_found(
+    tmp_path: Path, engine: Sandbox, selected: str, *, committed: bool
+) -> None:
     engine.queue(Fault.drop(committed=committed), operation="create")
-    finished = Run(engine, selected).finish()
+    finished = Run(engine, tmp_path, selected).finish()
     assert finished.code == 1
     assert len(engine.keys()) == committed
     assert active(engine) == []
@@ -140,9 +160,9 @@ def test_a_key_whose_creation_was_cut_off_is_found(engine: Sandbox, selected: st
     assert engine.token not in finished.output
 
 
-def test_a_key_that_cannot_be_deactivated_is_named(engine: Sandbox) -> None:
+def test_a_key_that_cannot_be_deactivated_is_named(tmp_path: Path, engine: Sandbox) -> None:
     engine.queue(Fault.status(403), operation="deactivate", times=20)
-    finished = Run(engine, f"{FACTS}::test_a_list").finish()
+    finished = Run(engine, tmp_path, f"{FACTS}::test_a_list").finish()
     assert finished.code == 1
     (key_id,) = active(engine)
     assert f"{key_id} may still be active" in finished.output
@@ -172,12 +192,12 @@ def test_raw_requests_take_the_proxy_that_the_client_takes(monkeypatch: pytest.M
     ],
 )
 def test_an_interrupted_run_leaves_no_active_key(
-    engine: Sandbox, selected: str, operation: Operation, before: int, *, committed: bool, number: str
+    tmp_path: Path, engine: Sandbox, selected: str, operation: Operation, before: int, *, committed: bool, number: str
 ) -> None:
     arrived, release = threading.Event(), threading.Event()
     engine.queue(AS_EVER, operation=operation, times=before)
     engine.queue(Fault.hold(arrived, release, committed=committed), operation=operation)
-    run = Run(engine, selected)
+    run = Run(engine, tmp_path, selected)
     assert arrived.wait(PATIENCE)
     run.send(signal.Signals[number])
     release.set()
@@ -189,14 +209,14 @@ def test_an_interrupted_run_leaves_no_active_key(
 
 
 @on_posix
-def test_the_clean_up_after_an_interruption_is_not_interrupted(engine: Sandbox) -> None:
+def test_the_clean_up_after_an_interruption_is_not_interrupted(tmp_path: Path, engine: Sandbox) -> None:
     held = [(threading.Event(), threading.Event()) for _ in range(2)]
     # Known by its description only, and so deactivated last.
     engine.queue(Fault.drop(committed=True), operation="create")
     engine.queue(AS_EVER, operation="list")
     engine.queue(Fault.hold(*held[0]), operation="list")
     engine.queue(Fault.hold(*held[1]), operation="deactivate")
-    run = Run(engine, f"{FACTS}::test_times", f"tests/conformance/{FACTS}::test_a_list")
+    run = Run(engine, tmp_path, f"{FACTS}::test_times", f"{PACKAGE}.{FACTS}::test_a_list")
     for arrived, release in held:
         assert arrived.wait(PATIENCE)
         run.send(signal.SIGINT)
@@ -209,15 +229,16 @@ def test_the_clean_up_after_an_interruption_is_not_interrupted(engine: Sandbox) 
 @pytest.mark.parametrize(
     ("token", "options", "complaint"),
     [
+        ("", (), "there is no token in API_KEYS_TOKEN"),
         ("two words", (), "token"),
         ("wrong", (), "401"),
         (None, ("-p", "xdist", "-n", "2"), "by one process"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused(
-    engine: Sandbox, token: str | None, options: tuple[str, ...], complaint: str
+    tmp_path: Path, engine: Sandbox, token: str | None, options: tuple[str, ...], complaint: str
 ) -> None:
-    finished = Run(engine, "", *options, token=token).finish()
+    finished = Run(engine, tmp_path, "", *options, token=token).finish()
     assert finished.code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED)
     assert complaint in finished.output
     assert "INTERNALERROR" not in finished.output

@@ -33,39 +33,10 @@ def test_a_record_has_the_fields_that_have_a_value(caller: Caller) -> None:
     assert ended["is_active"] is False
 
 
-@pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        ({"roles": ["TASK-ADMIN", "EMPEROR"]}, "('body', 'roles', 1)"),
-        ({"roles": ["EMPEROR"]}, "'input': 'EMPEROR'"),
-        ({"roles": [["TASK-ADMIN"]]}, "['TASK-ADMIN']"),
-        ({"description": "\ud800"}, "ud800"),
-        (["a list"], "a list"),
-        (b"", "missing"),
-        (b"{", "json_invalid"),
-        (b"\xff", "json_invalid"),
-        (b"[" * 100_000, "json_invalid"),
-    ],
-)
-def test_a_creation_that_is_invalid_is_400_with_the_errors_as_one_string(
-    engine: Sandbox, caller: Caller, body: object, shown: str
-) -> None:
-    answer = caller.call("POST", KEYS, body)
-    assert answer.status == 400
-    assert answer.detail.startswith("[{'type': ")
-    assert shown in answer.detail
-    assert engine.keys() == []
-
-
-def test_a_creation_is_taken_as_json_only(caller: Caller) -> None:
-    statuses = {
-        "text/plain": 400,
-        "application/x-www-form-urlencoded": 400,
-        "application/json; charset=utf-8": 200,
-        "application/merge-patch+json": 200,
-    }
-    for content_type, status in statuses.items():
-        assert caller.call("POST", KEYS, {}, headers={**caller.headers, "Content-Type": content_type}).status == status
+def test_what_is_invalid_is_said_in_one_string(caller: Caller) -> None:
+    answer = caller.call("POST", KEYS, {"roles": ["TASK-ADMIN", "EMPEROR"]})
+    assert answer.detail.startswith("1 validation error:\n  {'type': 'enum', 'loc': ('body', 'roles', 1), ")
+    assert "'input': 'EMPEROR'" in answer.detail
 
 
 def test_a_tenant_user_is_refused_in_words(engine: Sandbox, caller: Caller) -> None:
@@ -73,13 +44,6 @@ def test_a_tenant_user_is_refused_in_words(engine: Sandbox, caller: Caller) -> N
     assert answer.status == 400
     assert answer.detail == "Roles ['TENANT-USER'] cannot be assigned via this endpoint; use the tenant signup flow."
     assert engine.keys() == []
-
-
-def test_what_is_refused_whatever_the_token(caller: Caller) -> None:
-    assert caller.call("POST", KEYS, b"{", headers=WRONG).status == 400
-    answer = caller.call("DELETE", f"{KEYS}deactivate/not-a-uuid", headers=WRONG)
-    assert answer.status == 400
-    assert "not-a-uuid" in answer.detail
 
 
 def test_the_limit_holds_when_many_threads_create_at_once() -> None:
@@ -104,15 +68,6 @@ def test_a_list_is_in_no_particular_order(engine: Sandbox, caller: Caller) -> No
     assert sorted(listed) == sorted(made)
     assert listed not in (made, made[::-1], sorted(made))
     assert [key.id for key in engine.keys()] == made
-
-
-def test_without_its_slash_the_path_redirects_to_plain_http_at_the_host_header(caller: Caller) -> None:
-    headers = {**caller.headers, "Host": "keys.example:8443"}
-    for method in ("GET", "POST", "PUT"):
-        answer = caller.call(method, "/auth/api_keys?page=2", b"{}", headers=headers)
-        assert (answer.status, answer.body, answer.headers["content-length"]) == (307, b"", "0")
-        assert answer.headers["location"] == "http://keys.example:8443/auth/api_keys/?page=2"
-    assert caller.list_ids() == []
 
 
 def test_a_deactivation_has_no_body_and_moves_deactivated_at(engine: Sandbox, caller: Caller) -> None:

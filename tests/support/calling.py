@@ -44,7 +44,8 @@ class Caller:
 
     def send(self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None) -> None:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        self.connection.request(method, path, data, self.headers if headers is None else headers)
+        kind = {} if data is None else {"Content-Type": "application/json"}
+        self.connection.request(method, path, data, kind | (self.headers if headers is None else headers))
 
     def receive(self) -> Answer:
         response = self.connection.getresponse()

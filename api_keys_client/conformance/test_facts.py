@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api_keys_client import Role, key_id_from_secret
-from tests.conformance.conftest import Compare
-from tests.conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Deployment
-from tests.conformance.facts import FACTS
+from api_keys_client.conformance.deployment import KEYS, NO_ROLE, UNKNOWN_ID, Compare, Deployment
 
 BROKEN = b'{"roles": ['
 WRONG = {"Authorization": "Bearer wrong"}
@@ -120,9 +117,7 @@ def test_the_deactivation(deployment: Deployment, compare: Compare) -> None:
     ],
 )
 def test_texts_for_strangers(deployment: Deployment, compare: Compare, name: str, headers: dict[str, str]) -> None:
-    text = code(deployment.call("GET", KEYS, headers=headers).detail)
-    expected = FACTS[name].engine
-    compare(name, expected if text in expected.split(" or ") else text)
+    compare(name, code(deployment.call("GET", KEYS, headers=headers).detail))
 
 
 def test_minted_keys_and_cookies(deployment: Deployment, compare: Compare) -> None:
@@ -158,8 +153,3 @@ def test_headers(deployment: Deployment, compare: Compare) -> None:
     compare("How the length of an answer is told", "by chunks" if chunked else "by Content-Length")
     about = [name for name in headers if re.search("retry-after|rate-?limit|request-id|correlation-id", name, re.I)]
     compare("Headers about retries, rates or the request's id", ", ".join(about) or "none")
-
-
-def test_every_line_of_the_tables_is_looked_at() -> None:
-    looked_at = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in FACTS if f'"{name}"' not in looked_at] == []
