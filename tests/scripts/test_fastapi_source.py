@@ -69,13 +69,9 @@ def document() -> dict[str, Any]:
     return application.openapi()
 
 
-def test_fastapis_document_is_ours_plus_the_sixth_role(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_fastapis_document_is_ours(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "source.json").write_text(json.dumps(document()), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(PROJECT / "scripts")
-        code = importlib.import_module("sync_spec").main([str(tmp_path / "source.json"), "--check", "--json"])
-    changes = [(each["kind"], each["what"], each["subject"]) for each in json.loads(capfd.readouterr().out)["changes"]]
-    # FastAPI has come to say more about its own errors.
-    more = {("added", "field", f"ValidationError.{name}") for name in ("ctx", "input")}
-    assert code == 3
-    assert {*changes} - more == {("added", "enum value", "APIKeysRolesEnum")}
+        code = importlib.import_module("sync_spec").main([str(tmp_path / "source.json"), "--check"])
+    assert (capfd.readouterr().out, code) == ("No changes.\n", 0)
