@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import pkgutil
 import re
 import sys
@@ -23,15 +24,15 @@ from collections.abc import Callable, Iterator
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from failure import Failure
 from openapi_schema_validator import OAS31Validator
-from spec_document import METHODS, items, resolved
+from spec_document import items, resolved
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
 
 OLD, NEW = str(uuid.UUID(int=1, version=4)), str(uuid.UUID(int=2, version=4))
 STRINGS = {
@@ -82,6 +83,8 @@ class Contract:
             elif status.startswith("2") and "application/json" in content:
                 schema = content["application/json"].get("schema", {})
                 found += [(int(status.replace("XX", "00")), value) for value in self.values(schema)]
+        if not found:
+            raise Failure(f"{operation['operationId']}: the contract has no answer in JSON")
         return found
 
     def values(self, schema: Any, above: tuple[str, ...] = ()) -> list[Any]:
@@ -92,14 +95,14 @@ class Contract:
         if not isinstance(schema, dict) or not schema.keys() - {"title", "description", "default"}:
             return ANYTHING
         candidates = [*items(schema.get("examples")), *self.candidates(schema, above)]
-        allowed = [value for value in candidates if OAS31Validator(self.whole(schema)).is_valid(value)]
+        allowed = [*filter(self.validator(schema).is_valid, candidates)]
         if candidates and not allowed:
             raise Failure(f"no value is known for {json.dumps(schema):.200}: give it examples")
         return allowed
 
-    def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Give a schema with what its references lead to."""
-        return {**schema, "components": self.document["components"]}
+    def validator(self, schema: dict[str, Any]) -> Any:
+        """Give the judge of a schema and what its references lead to."""
+        return OAS31Validator({**schema, "components": self.document["components"]})
 
     def candidates(self, schema: dict[str, Any], above: tuple[str, ...]) -> Iterator[Any]:
         if "const" in schema or "enum" in schema:
@@ -144,13 +147,15 @@ class Contract:
             yield {key: value for key, value in base.items() if key != name}
 
 
-class Server(ThreadingHTTPServer):
+class Server:
     """Answers each operation with a value that the contract allows, and looks at the requests."""
 
     def __init__(self, contract: Contract) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.contract = contract
         self.known: dict[str, list[tuple[int, Any]]] = {}
+        self.listening = make_server("127.0.0.1", 0, Request.application(self.respond), threaded=True)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        threading.Thread(target=self.listening.serve_forever, daemon=True).start()
 
     def expect(self, number: int, record: dict[str, Any] | None = None) -> None:
         """Begin a call, whose first request gets that one of its answers, and those after it their first.
@@ -162,16 +167,26 @@ class Server(ThreadingHTTPServer):
         self.methods: list[str] = []
         self.sent: Any = None
 
-    def answer(self, method: str, target: str, headers: Any, body: Any) -> tuple[int, Any]:
-        path = urlsplit(target).path
-        operation, parameters = self.contract.operation(method, path)
+    def respond(self, request: Request) -> Response:
+        try:
+            status = self.choose(request)
+        except Exception as error:
+            self.problem = self.problem or sentence(error)
+            return Response(status=400)
+        content = b"" if self.sent is ... else json.dumps(self.sent).encode()
+        return Response(content, status, content_type="application/json")
+
+    def choose(self, request: Request) -> int:
+        """Check a request, and leave what is to be answered in `sent`."""
+        operation, parameters = self.contract.operation(request.method, request.path)
         name = operation["operationId"]
-        given = {"query": parse_qs(urlsplit(target).query), "header": headers, "cookie": {}}
+        body = request.get_json() if request.data else None
+        given: dict[str, Any] = {"query": request.args, "header": request.headers, "cookie": request.cookies}
         for each in parameters:
             if each.get("required") and each["name"] not in given.get(each["in"], [each["name"]]):
                 raise Failure(f"{name}: the client does not send the {each['in']} parameter {each['name']}")
         for content in resolved(self.contract.document, operation.get("requestBody", {})).get("content", {}).values():
-            for error in OAS31Validator(self.contract.whole(content.get("schema", {}))).iter_errors(body):
+            for error in self.contract.validator(content.get("schema", {})).iter_errors(body):
                 raise Failure(f"{name}: what the client sends is not allowed: {error.message:.200}")
         for field in ("description", "roles"):
             if body is not None and field not in body:
@@ -179,18 +194,16 @@ class Server(ThreadingHTTPServer):
         if name not in self.known:
             self.known[name] = self.contract.answers(operation)
         answers = self.known[name]
-        if not answers:
-            raise Failure(f"{name}: the contract has no JSON answer")
         self.count = self.count or len(answers)
         status, value = answers[0 if self.methods else self.number]
-        self.methods.append(method)
-        own: dict[str, Any] = {"id": path.rpartition("/")[2] or (NEW if method == "POST" else OLD)}
+        self.methods.append(request.method)
+        own: dict[str, Any] = {"id": request.path.rpartition("/")[2] or (NEW if request.method == "POST" else OLD)}
         own |= {"is_active": False} if "DELETE" in self.methods else {}
         own |= {} if self.record is None else self.record | (body or {})
-        if method == "POST" and isinstance(value, dict) and not value.get("key") and "key" in answers[0][1]:
+        if request.method == "POST" and isinstance(value, dict) and not value.get("key") and "key" in answers[0][1]:
             value = {**value, "key": answers[0][1]["key"]}
         self.sent = [met(each, own) for each in value] if isinstance(value, list) else met(value, own)
-        return status, self.sent
+        return status
 
 
 def met(record: Any, own: dict[str, Any]) -> Any:
@@ -198,36 +211,6 @@ def met(record: Any, own: dict[str, Any]) -> Any:
     if not isinstance(record, dict):
         return record
     return {**record, **{name: own[name] for name in own if type(record.get(name)) is type(own[name])}}
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body in one packet: the second would wait for an acknowledgement.
-    wbufsize = -1
-    server: Any
-
-    def do(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        try:
-            status, value = self.server.answer(
-                self.command, self.path, self.headers, json.loads(body) if body else None
-            )
-            content = b"" if value is ... else json.dumps(value).encode()
-        except Exception as error:
-            self.server.problem = self.server.problem or sentence(error)
-            status, content = 400, b"{}"
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # its name in the library
-        """Say nothing."""
-
-
-for _method in METHODS:
-    setattr(Handler, f"do_{_method.upper()}", Handler.do)
 
 
 def differences(sent: Any, got: Any, place: str = "the answer") -> Iterator[str]:
@@ -279,37 +262,33 @@ def make_calls(client: Any, server: Server, finish: Callable[[Any], Any]) -> Non
         "rotate": lambda: client.rotate(OLD, store=lambda _: None),
     }
     for name, call in calls.items():
-        for number in count():
+        number = 0
+        while number == 0 or (number < server.count and name != "rotate"):
             server.expect(number, {"roles": [role.value]} if name == "rotate" else None)
+            number += 1
             try:
                 got = finish(call())
             except Exception as error:
                 answer = f" with the answer {json.dumps(server.sent, default=str):.300}" if server.methods else ""
                 raise Failure(server.problem or f"{name} failed{answer}: {sentence(error)}") from error
-            if name == "rotate":
-                break
-            for difference in differences(server.sent, got):
+            for difference in differences(server.sent, got) if name != "rotate" else ():
                 raise Failure(f"{name}: {difference}")
-            if number + 1 >= server.count:
-                break
 
 
 def check(contract: Contract) -> None:
     """Raises Failure if the client does not do what the contract says."""
     import_every_module("_generated")
-    with Server(contract) as server, asyncio.Runner() as runner:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
-            package = importlib.import_module("api_keys_client")
-            sync, loop = (client(url, token="t") for client in (package.ApiKeysClient, package.AsyncApiKeysClient))  # noqa: S106  # opens nothing
-        except Exception as error:
-            raise Failure(f"the client cannot be made: {sentence(error)}") from error
-        make_calls(sync, server, lambda result: result)
+    server = Server(contract)
+    try:
+        package = importlib.import_module("api_keys_client")
+        url = f"http://127.0.0.1:{server.listening.port}"
+        sync, loop = (client(url, token="t") for client in (package.ApiKeysClient, package.AsyncApiKeysClient))  # noqa: S106  # opens nothing
+    except Exception as error:
+        raise Failure(f"the client cannot be made: {sentence(error)}") from error
+    make_calls(sync, server, lambda result: result)
+    with asyncio.Runner() as runner:
         make_calls(loop, server, runner.run)
-        sync.close()
         runner.run(loop.close())
-        server.shutdown()
 
 
 def main() -> int:
