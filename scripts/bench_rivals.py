@@ -26,9 +26,7 @@ if __name__ == "__main__":
 
 TOKEN = "bench-token"  # noqa: S105  # opens nothing
 KEY_ID = str(uuid.UUID(int=7, version=4))
-THREADS = 16
-TASKS = 50
-POOL_SIZE = 20
+THREADS, TASKS, POOL_SIZE = 16, 50, 20
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json"}
 BODY_HEADERS = {**HEADERS, "Content-Type": "application/json"}
 NEW_KEY = {"description": "bench", "roles": ["VALIDATION-USER"]}
@@ -56,15 +54,11 @@ def urllib3_by_hand(url: str) -> Operations:
     def get() -> object:
         return record.validate_json(request("GET", KEY_ID))
 
-    def deactivate() -> object:
-        request("DELETE", f"deactivate/{KEY_ID}")
-        return get()
-
     return {
         "get": get,
         "create": lambda: record.validate_json(request("POST", "", json.dumps(NEW_KEY).encode())),
         "list": lambda: records.validate_json(request("GET", "")),
-        "deactivate": deactivate,
+        "deactivate": lambda: (request("DELETE", f"deactivate/{KEY_ID}"), get()),
     }
 
 
@@ -79,48 +73,35 @@ def aiohttp_by_hand(url: str) -> tuple[Any, Operations]:
     session = aiohttp.ClientSession(connector=connector, headers=HEADERS, timeout=timeout)
     record, records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
 
-    async def request(method: str, path: str, body: object = None) -> bytes:
+    async def request(adapter: TypeAdapter[Any] | None, method: str, path: str, body: object = None) -> object:
         async with session.request(method, f"{url}/auth/api_keys/{path}", json=body) as response:
             if response.status not in (200, 204):
                 raise RuntimeError(response.status)
-            return await response.read()
-
-    async def get() -> object:
-        return record.validate_json(await request("GET", KEY_ID))
-
-    async def create() -> object:
-        return record.validate_json(await request("POST", "", NEW_KEY))
-
-    async def list_all() -> object:
-        return records.validate_json(await request("GET", ""))
+            content = await response.read()
+            return adapter.validate_json(content) if adapter else None
 
     async def deactivate() -> object:
-        await request("DELETE", f"deactivate/{KEY_ID}")
-        return await get()
+        await request(None, "DELETE", f"deactivate/{KEY_ID}")
+        return await request(record, "GET", KEY_ID)
 
-    return session, {"get": get, "create": create, "list": list_all, "deactivate": deactivate}
+    return session, {
+        "get": lambda: request(record, "GET", KEY_ID),
+        "create": lambda: request(record, "POST", "", NEW_KEY),
+        "list": lambda: request(records, "GET", ""),
+        "deactivate": deactivate,
+    }
 
 
-def ours(client: Any) -> Operations:
-    return {
+def ours(url: str, *, asynchronous: bool) -> tuple[Any, Operations]:
+    import api_keys_client
+
+    client: Any = getattr(api_keys_client, "AsyncApiKeysClient" if asynchronous else "ApiKeysClient")(url, token=TOKEN)
+    return client, {
         "get": lambda: client.get(KEY_ID),
         "create": lambda: client.create(NEW_KEY["description"], NEW_KEY["roles"]),
         "list": client.list,
         "deactivate": lambda: client.deactivate(KEY_ID),
     }
-
-
-def sync_ours(url: str) -> Operations:
-    from api_keys_client import ApiKeysClient
-
-    return ours(ApiKeysClient(url, token=TOKEN))
-
-
-def async_ours(url: str) -> tuple[Any, Operations]:
-    from api_keys_client import AsyncApiKeysClient
-
-    client = AsyncApiKeysClient(url, token=TOKEN)
-    return client, ours(client)
 
 
 def generated(url: str) -> Operations:
@@ -132,15 +113,11 @@ def generated(url: str) -> Operations:
     def get() -> object:
         return api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID)
 
-    def deactivate() -> object:
-        api.deactivate_api_key_auth_api_keys_deactivate_api_key_id_delete(KEY_ID)
-        return get()
-
     return {
         "get": get,
         "create": lambda: api.create_api_key_auth_api_keys_post(NewApiKeyRequest(description="bench", roles=roles)),
         "list": api.get_all_active_api_keys_auth_api_keys_get,
-        "deactivate": deactivate,
+        "deactivate": lambda: (api.deactivate_api_key_auth_api_keys_deactivate_api_key_id_delete(KEY_ID), get()),
     }
 
 
@@ -192,8 +169,15 @@ def bytes_kept(call: Callable[[], object]) -> int:
     return size
 
 
-SYNC = {"urllib3": urllib3_by_hand, "sync": sync_ours, "generated": generated}
-ASYNC = {"aiohttp": aiohttp_by_hand, "async": async_ours}
+SYNC: dict[str, Callable[[str], Operations]] = {
+    "urllib3": urllib3_by_hand,
+    "sync": lambda url: ours(url, asynchronous=False)[1],
+    "generated": generated,
+}
+ASYNC: dict[str, Callable[[str], tuple[Any, Operations]]] = {
+    "aiohttp": aiohttp_by_hand,
+    "async": lambda url: ours(url, asynchronous=True),
+}
 
 
 def main() -> None:

@@ -13,11 +13,12 @@ from copy import deepcopy
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonpath
 from failure import Failure
-from wrapper_needs import METHODS, entries, items
 
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 KEPT = ("openapi", "info", "security")
 
 
@@ -155,3 +156,24 @@ def in_order(names: Iterable[Any], like: Iterable[Any]) -> list[Any]:
     """Put names in the order that they have elsewhere."""
     places = {name: place for place, name in enumerate(like)}
     return sorted(names, key=lambda name: places.get(name, len(places)))
+
+
+def resolved(document: dict[str, Any], node: Any) -> Any:
+    """Follow references within the document, as far as they lead."""
+    followed: set[str] = set()
+    while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str) and reference not in followed:
+        followed.add(reference)
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = entries(node).get(unquote(part).replace("~1", "/").replace("~0", "~"))
+    return node
+
+
+def entries(value: Any) -> dict[str, Any]:
+    """Give an object's entries; none for what is no object."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """Give a list's items; none for what is no list."""
+    return value if isinstance(value, list) else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from inspect import signature
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
@@ -57,9 +58,9 @@ class Operations:
             idempotent: bool = True,
             **parameters: object,
         ) -> Operation[T]:
-            method, url, headers, _, _ = serialize(
-                **parameters, _request_auth=None, _content_type=None, _headers=None, _host_index=0
-            )
+            # None leaves out what the contract may have come to offer.
+            given = dict.fromkeys(signature(serialize).parameters) | parameters | {"_host_index": 0}
+            method, url, headers, _, _ = serialize(**given)
             path = url[path_start:]
             # Not in the prefix, which may hold the same id: that of a default tenant, say.
             before_id, _, after_id = path.partition(id_example)

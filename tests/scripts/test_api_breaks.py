@@ -18,7 +18,7 @@ BREAKS = {
     "ApiKeysClient.get: Public object was removed": (CLIENT, "    def get(", "    def look_up("),
     "ApiKeysClient.get(key_id): Parameter was removed": (CLIENT, "get(self, key_id:", "get(self, id:"),
     "ApiKeysClient.create(roles): Parameter kind was changed: positional or keyword -> keyword-only": (
-        *(CLIENT, "self, description: Desc", "self, *, description: Desc"),
+        *(CLIENT, "        roles: Roles = UNSET,\n        *,\n", "        *,\n        roles: Roles = UNSET,\n"),
     ),
     "ApiKeysClient.deactivate_many(bound): Parameter default was changed: 8 -> 4": (
         CLIENT,

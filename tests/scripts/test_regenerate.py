@@ -35,8 +35,7 @@ LIST = "/auth/api_keys/"
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project's folder of another name, generated under another locale, timezone and Java configuration."""
     root = tmp_path_factory.mktemp("projects") / "añother folder"
-    (root / "api_keys_client").mkdir(parents=True)
-    shutil.copy(PROJECT / "api_keys_client" / "__init__.py", root / "api_keys_client")
+    shutil.copytree(PROJECT / "api_keys_client", root / "api_keys_client", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "openapi.json", root)
     command = [sys.executable, str(SCRIPTS / "regenerate.py"), "--root", str(root)]
     finished = subprocess.run(command, env={**os.environ, **ELSEWHERE}, capture_output=True, check=False)
@@ -114,8 +113,7 @@ def roles(made: Json) -> Json:
             "the generator failed: .*Could not generate model",
             marks=pytest.mark.slow,
         ),
-        (lambda made: made["paths"][LIST]["get"].update(operationId="list"), "there is no get_all_active.*on which"),
-        (lambda made: fields(made).pop("is_active"), "there is no ApiKeyResponse.is_active, on which"),
+        (lambda made: made["paths"][LIST]["get"].update(operationId="list"), "AttributeError: .*operations.py"),
     ],
 )
 def test_a_contract_that_fails_changes_nothing(
@@ -143,13 +141,6 @@ def test_what_is_no_contract_changes_nothing(
     if content is not None:
         (project / "openapi.json").write_bytes(content)
     assert_fails_and_changes_nothing(project, reason, capfd)
-
-
-@pytest.mark.parametrize("code", [b"class No Name:", b"import enum\nenum.Enum('Roles', ['A', 'A'])"])
-def test_code_that_cannot_be_imported_is_refused(tmp_path: Path, code: bytes) -> None:
-    tree = {"_generated/__init__.py": b"", "_generated/models.py": code}
-    with pytest.raises(Failure, match=r"cannot be imported: \w+Error: .*: /_generated/models\.py"):
-        script.check_imports(tree, tmp_path)
 
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def fields(document: Json) -> Any:
 
 
 def engine_document() -> Json:
-    """A document as the engine emits it: ours without our corrections, one more role, and operations of other tags."""
+    """A document as the engine emits it: ours without our corrections, and operations of other tags."""
     document: Json = json.loads(CHECKED_IN)
     del document["servers"], document["tags"]
     document["info"] = {"title": "Arthur GenAI Engine", "version": "2.1.686"}
@@ -32,6 +32,7 @@ def engine_document() -> Json:
     roles = models["APIKeysRolesEnum"]
     roles["enum"].append("TENANT-USER")
     del roles["x-enum-varnames"], roles["description"]
+    models["ValidationError"]["properties"].update(input={"title": "Input"}, ctx={"type": "object", "title": "Context"})
     del fields(document)["key"]["anyOf"][0]["format"]
     for name in ("ApiKeyResponse", "NewApiKeyRequest"):
         del models[name]["description"]
@@ -46,17 +47,24 @@ def engine_document() -> Json:
     return document
 
 
-def with_sixth_role() -> bytes:
-    """Today's contract plus the role that the engine has and the contract has not."""
+def changed_document(role: str = "NEW-ROLE") -> Json:
+    """The engine's document after a change: one more role."""
+    document = engine_document()
+    schemas(document)["APIKeysRolesEnum"]["enum"].append(role)
+    return document
+
+
+def with_new_role() -> bytes:
+    """Today's contract plus that role."""
     document = json.loads(CHECKED_IN)
-    schemas(document)["APIKeysRolesEnum"]["enum"].append("TENANT-USER")
-    schemas(document)["APIKeysRolesEnum"]["x-enum-varnames"].append("TENANT_USER")
+    schemas(document)["APIKeysRolesEnum"]["enum"].append("NEW-ROLE")
+    schemas(document)["APIKeysRolesEnum"]["x-enum-varnames"].append("NEW_ROLE")
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 def large_document(operations: int = 150, models: int = 400) -> Json:
     """A document of that many operations and models, ours among them; ten of the others at a time make a circle."""
-    document = engine_document()
+    document = changed_document()
     count = models - len(schemas(document))
     for number in range(count):
         title = f"Model{number}"
