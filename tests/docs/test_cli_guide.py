@@ -133,6 +133,7 @@ def read(picture: Path) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_the_pictures_are_what_the_program_writes_now(tmp_path: Path) -> None:
     command = [sys.executable, str(PROJECT / "scripts" / "pictures.py"), str(tmp_path)]
     subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)

@@ -18,7 +18,7 @@ import _generated
 import api_keys_client
 from api_keys_client import ApiKeysClient, ConfigurationError
 from api_keys_client.sandbox import Sandbox
-from tests.support.pages import PROJECT, SPAN, Page, written_by_hand
+from tests.support.pages import PROJECT, SPAN, Page, all_pages
 
 README = Page("README.md")
 SETTINGS = Page("docs/guides/settings.md")
@@ -56,11 +56,14 @@ def test_it_has_every_guide_endpoint_and_model() -> None:
 
 
 def test_the_links_of_every_page_lead_somewhere() -> None:
-    assert {page.path.name: broken for page in written_by_hand() if (broken := page.broken_links())} == {}
+    broken = {page.path.name: links for page in all_pages() if (links := page.broken_links())}
+    # The agreed reference page fixes this link, and no heading has an anchor with a space.
+    assert broken.pop("APIKeysApi.md") == ["../README.md#API Key"] * 4
+    assert broken == {}
 
 
 def test_the_scripts_that_any_page_names_can_be_run() -> None:
-    scripts = {script for page in written_by_hand() for script in re.findall(r"\./(scripts/\w+)", page.text)}
+    scripts = {script for page in all_pages() for script in re.findall(r"\./(scripts/\w+)", page.text)}
     assert {"scripts/demo", "scripts/test"} <= scripts
     assert [script for script in scripts if not os.access(PROJECT / script, os.X_OK)] == []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from textwrap import dedent
 
 import pytest
@@ -31,141 +29,142 @@ def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     return write(pytester, source).runpytest_inprocess(*options)
 
 
-class TestSandbox:
-    def test_is_one_server_that_is_empty_for_each_test(self, pytester: pytest.Pytester) -> None:
-        source = """
-            urls = set()
+def test_the_sandbox_is_one_server_that_is_empty_for_each_test(pytester: pytest.Pytester) -> None:
+    source = """
+        urls = set()
 
-            @pytest.mark.parametrize("turn", range(3))
-            def test_life(api_keys_sandbox, api_keys_client, turn):
-                urls.add(api_keys_sandbox.url)
-                assert api_keys_sandbox.keys() == api_keys_sandbox.requests == api_keys_client.list() == []
-                key = api_keys_client.create("x")
-                assert api_keys_sandbox.accepts(key.key.get_secret_value())
+        @pytest.mark.parametrize("turn", range(3))
+        def test_life(api_keys_sandbox, api_keys_client, turn):
+            urls.add(api_keys_sandbox.url)
+            assert api_keys_sandbox.keys() == api_keys_sandbox.requests == api_keys_client.list() == []
+            key = api_keys_client.create("x")
+            assert api_keys_sandbox.accepts(key.key.get_secret_value())
 
-            def test_urls():
-                assert len(urls) == 1
-        """
-        run(pytester, source).assert_outcomes(passed=4)
+        def test_urls():
+            assert len(urls) == 1
+    """
+    run(pytester, source).assert_outcomes(passed=4)
 
-    def test_is_what_the_marker_says(self, pytester: pytest.Pytester) -> None:
-        source = """
-            from api_keys_client.sandbox import Fault
 
-            def profile(client):
-                return "spec" if client.get(client.create().id).created_at.tzinfo else "engine"
+def test_the_sandbox_is_what_the_marker_says(pytester: pytest.Pytester) -> None:
+    source = """
+        from api_keys_client.sandbox import Fault
 
-            def test_default(api_keys_client):
-                assert profile(api_keys_client) == "engine"
+        def profile(client):
+            return "spec" if client.get(client.create().id).created_at.tzinfo else "engine"
 
-            @pytest.mark.api_keys_sandbox(profile="spec", limit=1)
-            class TestSpec:
-                def test_profile_and_limit(self, api_keys_client):
-                    assert profile(api_keys_client) == "spec"
-                    with pytest.raises(KeyLimitReachedError):
-                        api_keys_client.create()
+        def test_default(api_keys_client):
+            assert profile(api_keys_client) == "engine"
 
-                @pytest.mark.api_keys_sandbox(limit=2, faults=[Fault.status(403)])
-                def test_the_nearest_marker_wins_for_each_argument(self, api_keys_client):
-                    with pytest.raises(PermissionDeniedError):
-                        api_keys_client.list()
-                    assert profile(api_keys_client) == "spec"
+        @pytest.mark.api_keys_sandbox(profile="spec", limit=1)
+        class TestSpec:
+            def test_profile_and_limit(self, api_keys_client):
+                assert profile(api_keys_client) == "spec"
+                with pytest.raises(KeyLimitReachedError):
                     api_keys_client.create()
-                    with pytest.raises(KeyLimitReachedError):
-                        api_keys_client.create()
 
-            @pytest.mark.api_keys_sandbox(faults=[("create", Fault.status(403)), Fault.status(401)])
-            def test_a_fault_for_one_operation(api_keys_client):
-                with pytest.raises(AuthenticationError):
-                    api_keys_client.list()
+            @pytest.mark.api_keys_sandbox(limit=2, faults=[Fault.status(403)])
+            def test_the_nearest_marker_wins_for_each_argument(self, api_keys_client):
                 with pytest.raises(PermissionDeniedError):
+                    api_keys_client.list()
+                assert profile(api_keys_client) == "spec"
+                api_keys_client.create()
+                with pytest.raises(KeyLimitReachedError):
                     api_keys_client.create()
 
-            of_spec = pytest.mark.api_keys_sandbox(profile="spec")
-
-            @pytest.mark.parametrize("expected", ["engine", pytest.param("spec", marks=of_spec)])
-            def test_for_one_parameter(api_keys_client, expected):
-                assert profile(api_keys_client) == expected
-        """
-        run(pytester, source).assert_outcomes(passed=6)
-
-    def test_marker_that_makes_no_sense_is_an_error(self, pytester: pytest.Pytester) -> None:
-        complaints = {
-            "'spec'": "*takes profile=, limit= and faults= only*",
-            "profiles='spec'": "*takes profile=, limit= and faults= only*",
-            "profile='specification'": "*the profile is one of engine, spec*",
-            "limit=-1": "*the limit cannot be negative*",
-            "limit='many'": "*cannot be obeyed*",
-            "faults=Fault.drop()": "*faults= is a list of faults*",
-            "faults=[Fault.drop]": "*a fault is what one of the functions of Fault gives*",
-            "faults=[('creates', Fault.drop())]": "*the operation is one of create, list, get, deactivate*",
-        }
-        test = "@pytest.mark.api_keys_sandbox({})\ndef test_{}(api_keys_sandbox): pass\n"
-        tests = [test.format(arguments, number) for number, arguments in enumerate(complaints)]
-        result = run(pytester, "from api_keys_client.sandbox import Fault\n" + "".join(tests))
-        result.assert_outcomes(errors=len(tests))
-        result.stdout.fnmatch_lines([*complaints.values()])
-        result.stdout.no_fnmatch_line("*pytest_plugin.py*")
-
-
-class TestUnmetFault:
-    def test_fails_the_test_and_is_named(self, pytester: pytest.Pytester) -> None:
-        source = """
-            from api_keys_client.sandbox import Fault
-
-            @pytest.mark.api_keys_sandbox(faults=[("create", Fault.status(503)), ("get", Fault.drop())])
-            def test_marked(api_keys_client):
-                with pytest.raises(OutcomeUnknownError):
-                    api_keys_client.create()
-
-            def test_queued(api_keys_sandbox, api_keys_client):
-                api_keys_sandbox.queue(Fault.garbage(), operation="deactivate", times=2)
+        @pytest.mark.api_keys_sandbox(faults=[("create", Fault.status(403)), Fault.status(401)])
+        def test_a_fault_for_one_operation(api_keys_client):
+            with pytest.raises(AuthenticationError):
                 api_keys_client.list()
+            with pytest.raises(PermissionDeniedError):
+                api_keys_client.create()
 
-            def test_after_it(api_keys_sandbox):
-                assert api_keys_sandbox.unmet == []
+        of_spec = pytest.mark.api_keys_sandbox(profile="spec")
 
-            @pytest.fixture
-            def key(api_keys_client):
-                key = api_keys_client.create()
-                yield key
-                api_keys_client.deactivate(key.id)
+        @pytest.mark.parametrize("expected", ["engine", pytest.param("spec", marks=of_spec)])
+        def test_for_one_parameter(api_keys_client, expected):
+            assert profile(api_keys_client) == expected
+    """
+    run(pytester, source).assert_outcomes(passed=6)
 
-            def test_met_in_the_teardown_of_a_fixture(api_keys_sandbox, key):
-                api_keys_sandbox.queue(Fault.status(503), operation="deactivate")
-        """
-        result = run(pytester, source)
-        result.assert_outcomes(passed=4, errors=2)
-        result.stdout.fnmatch_lines(
-            [
-                "queued, but met by no request: Fault.drop(committed=False) for get",
-                "queued, but met by no request: Fault.garbage(committed=True) for deactivate, "
-                "Fault.garbage(committed=True) for deactivate",
-            ]
-        )
 
-    def test_is_no_news_of_a_test_that_did_not_come_to_its_end(self, pytester: pytest.Pytester) -> None:
-        source = """
-            from api_keys_client.sandbox import Fault
+def test_a_marker_that_makes_no_sense_is_an_error(pytester: pytest.Pytester) -> None:
+    complaints = {
+        "'spec'": "*takes profile=, limit= and faults= only*",
+        "profiles='spec'": "*takes profile=, limit= and faults= only*",
+        "profile='specification'": "*the profile is one of engine, spec*",
+        "limit=-1": "*the limit cannot be negative*",
+        "limit='many'": "*cannot be obeyed*",
+        "faults=Fault.drop()": "*faults= is a list of faults*",
+        "faults=[Fault.drop]": "*a fault is what one of the functions of Fault gives*",
+        "faults=[('creates', Fault.drop())]": "*the operation is one of create, list, get, deactivate*",
+    }
+    test = "@pytest.mark.api_keys_sandbox({})\ndef test_{}(api_keys_sandbox): pass\n"
+    tests = [test.format(arguments, number) for number, arguments in enumerate(complaints)]
+    result = run(pytester, "from api_keys_client.sandbox import Fault\n" + "".join(tests))
+    result.assert_outcomes(errors=len(tests))
+    result.stdout.fnmatch_lines([*complaints.values()])
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
-            @pytest.fixture
-            def queue(api_keys_sandbox):
-                api_keys_sandbox.queue(Fault.drop())
 
-            def test_failed(queue):
-                raise ZeroDivisionError
+def test_an_unmet_fault_fails_the_test_and_is_named(pytester: pytest.Pytester) -> None:
+    source = """
+        from api_keys_client.sandbox import Fault
 
-            def test_skipped(queue):
-                pytest.skip("no reason")
+        @pytest.mark.api_keys_sandbox(faults=[("create", Fault.status(503)), ("get", Fault.drop())])
+        def test_marked(api_keys_client):
+            with pytest.raises(OutcomeUnknownError):
+                api_keys_client.create()
 
-            @pytest.fixture
-            def broken(queue):
-                raise ZeroDivisionError
+        def test_queued(api_keys_sandbox, api_keys_client):
+            api_keys_sandbox.queue(Fault.garbage(), operation="deactivate", times=2)
+            api_keys_client.list()
 
-            def test_not_begun(broken):
-                pass
-        """
-        run(pytester, source).assert_outcomes(failed=1, skipped=1, errors=1)
+        def test_after_it(api_keys_sandbox):
+            assert api_keys_sandbox.unmet == []
+
+        @pytest.fixture
+        def key(api_keys_client):
+            key = api_keys_client.create()
+            yield key
+            api_keys_client.deactivate(key.id)
+
+        def test_met_in_the_teardown_of_a_fixture(api_keys_sandbox, key):
+            api_keys_sandbox.queue(Fault.status(503), operation="deactivate")
+    """
+    result = run(pytester, source)
+    result.assert_outcomes(passed=4, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "queued, but met by no request: Fault.drop(committed=False) for get",
+            "queued, but met by no request: Fault.garbage(committed=True) for deactivate, "
+            "Fault.garbage(committed=True) for deactivate",
+        ]
+    )
+
+
+def test_an_unmet_fault_is_no_news_of_a_test_that_did_not_come_to_its_end(pytester: pytest.Pytester) -> None:
+    source = """
+        from api_keys_client.sandbox import Fault
+
+        @pytest.fixture
+        def queue(api_keys_sandbox):
+            api_keys_sandbox.queue(Fault.drop())
+
+        def test_failed(queue):
+            raise ZeroDivisionError
+
+        def test_skipped(queue):
+            pytest.skip("no reason")
+
+        @pytest.fixture
+        def broken(queue):
+            raise ZeroDivisionError
+
+        def test_not_begun(broken):
+            pass
+    """
+    run(pytester, source).assert_outcomes(failed=1, skipped=1, errors=1)
 
 
 def test_xdist_gives_each_worker_its_own(pytester: pytest.Pytester) -> None:
@@ -253,21 +252,11 @@ def test_async_client_runs_on_any_event_loop(pytester: pytest.Pytester, monkeypa
             with pytest.raises(ConfigurationError, match="no asyncio event loop"):
                 async_api_keys_client.list().send(None)
 
-        @pytest.mark.asyncio
-        async def test_pytest_asyncio(async_api_keys_client):
-            await async_api_keys_client.deactivate((await async_api_keys_client.create("x")).id)
-
         @pytest.mark.asyncio(loop_scope="session")
         @pytest.mark.parametrize("turn", [1, 2])
         async def test_pytest_asyncio_with_a_loop_for_all(async_api_keys_client, turn):
             assert await async_api_keys_client.list() == []
             await async_api_keys_client.create("x")
-
-        @pytest.mark.anyio
-        @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-        async def test_anyio(async_api_keys_client, anyio_backend):
-            async with async_api_keys_client.temporary_key("x") as key:
-                assert key.key
 
         def test_nothing_was_left_open():
             idle.run_until_complete(idle.shutdown_asyncgens())
@@ -276,23 +265,10 @@ def test_async_client_runs_on_any_event_loop(pytester: pytest.Pytester, monkeypa
     """
     # Says what was left open, which is then an error.
     monkeypatch.setenv("PYTHONDEVMODE", "1")
-    options = ("-p", "anyio", "-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
+    options = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
     result = write(pytester, source).runpytest_subprocess(*OPTIONS, *options)
-    result.assert_outcomes(passed=10)
+    result.assert_outcomes(passed=8)
     assert result.errlines == []
-
-
-def test_the_entry_point_loads_nothing_but_itself() -> None:
-    program = """
-import pytest, sys
-from importlib.metadata import entry_points
-(entry,) = entry_points(group="pytest11", name="api_keys_client")
-before = {*sys.modules}
-entry.load()
-print(*{*sys.modules} - before)
-"""
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
-    assert {*loaded.split()} == {"api_keys_client", "api_keys_client.pytest_plugin"}
 
 
 def test_nothing_heavy_is_loaded_until_a_fixture_asks_for_it(pytester: pytest.Pytester) -> None:

@@ -12,76 +12,79 @@ from tests.support.clients import requests
 from tests.support.rotations import active, fail, left_over, refuse, rotation_error, store
 
 
-class TestLeftovers:
-    def test_they_are_named_and_nothing_is_done(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
-        client.create("neighbour")
-        before = len(sandbox.requests)
-        error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert (error.stage, error.old_id, error.new_id) == ("leftovers", old_id, None)
-        assert set(error.leftovers) == left
-        assert all(key_id in str(error) for key_id in left)
-        assert "Nothing was changed" in str(error)
-        assert error.outcome is Outcome.NOT_SENT
-        assert requests(sandbox)[before:] == ["list"]
+def test_they_are_named_and_nothing_is_done(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
+    client.create("neighbour")
+    before = len(sandbox.requests)
+    error = rotation_error(lambda: client.rotate(old_id, store=store))
+    assert (error.stage, error.old_id, error.new_id) == ("leftovers", old_id, None)
+    assert set(error.leftovers) == left
+    assert all(key_id in str(error) for key_id in left)
+    assert "Nothing was changed" in str(error)
+    assert error.outcome is Outcome.NOT_SENT
+    assert requests(sandbox)[before:] == ["list"]
 
-    def test_they_are_kept(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        left = left_over(sandbox, old_id)
-        new_id = client.rotate(old_id, store=store, leftovers="keep").new.id
-        assert active(sandbox) == {left, new_id}
-        assert rotation_error(lambda: client.rotate(new_id, store=store)).leftovers == [left]
 
-    def test_they_end_with_the_old_key_but_not_before_the_new_one_is_stored(
-        self, sandbox: Sandbox, client: ApiKeysClient
-    ) -> None:
-        old_id = client.create("ci").id
-        left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
-        neighbour = client.create("neighbour").id
-        seen: list[set[str]] = []
+def test_they_are_kept(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    left = left_over(sandbox, old_id)
+    new_id = client.rotate(old_id, store=store, leftovers="keep").new.id
+    assert active(sandbox) == {left, new_id}
+    assert rotation_error(lambda: client.rotate(new_id, store=store)).leftovers == [left]
 
-        def look(_: CreatedKey) -> None:
-            seen.append(active(sandbox))
 
-        new_id = client.rotate(old_id, store=look, verify=look, leftovers="deactivate").new.id
-        assert seen == [{old_id, *left, neighbour, new_id}] * 2
-        assert active(sandbox) == {new_id, neighbour}
+def test_they_end_with_the_old_key_but_not_before_the_new_one_is_stored(
+    sandbox: Sandbox, client: ApiKeysClient
+) -> None:
+    old_id = client.create("ci").id
+    left = {left_over(sandbox, old_id), left_over(sandbox, old_id)}
+    neighbour = client.create("neighbour").id
+    seen: list[set[str]] = []
 
-    @pytest.mark.parametrize("use", [refuse, fail])
-    def test_none_ends_when_nothing_is_stored_for_sure(
-        self, sandbox: Sandbox, client: ApiKeysClient, use: Callable[[CreatedKey], None]
-    ) -> None:
-        old_id = client.create("ci").id
-        left = left_over(sandbox, old_id)
-        rotation_error(lambda: client.rotate(old_id, store=use, leftovers="deactivate"))
-        assert {old_id, left} <= active(sandbox)
+    def look(_: CreatedKey) -> None:
+        seen.append(active(sandbox))
 
-    def test_the_one_in_use_may_be_the_replacement(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        first = client.create("ci").id
-        second = client.rotate(first, store=store, keep_old=True).new.id
-        assert rotation_error(lambda: client.rotate(first, store=store)).leftovers == [second]
-        assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [first]
-        third = client.rotate(second, store=store, leftovers="deactivate").new.id
-        assert active(sandbox) == {third}
+    new_id = client.rotate(old_id, store=look, verify=look, leftovers="deactivate").new.id
+    assert seen == [{old_id, *left, neighbour, new_id}] * 2
+    assert active(sandbox) == {new_id, neighbour}
 
-    def test_a_commit_of_the_rotation_before_that_came_late_is_one(
-        self, sandbox: Sandbox, client: ApiKeysClient
-    ) -> None:
-        first = client.create("ci").id
-        second = client.rotate(first, store=store).new.id
-        late = left_over(sandbox, first)
-        assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [late]
-        third = client.rotate(second, store=store, leftovers="deactivate").new.id
-        assert active(sandbox) == {third}
 
-    def test_one_that_cannot_be_ended_is_named(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        left = left_over(sandbox, old_id)
-        sandbox.queue(Fault("healthy", lambda exchange: exchange.answer()), operation="deactivate")
-        sandbox.queue(Fault.status(403, "no"), operation="deactivate")
-        error = rotation_error(lambda: client.rotate(old_id, store=store, leftovers="deactivate"))
-        assert error.stage == "deactivate"
-        assert error.leftovers == [left]
-        assert f"{left}: deactivate {left}: the server answered 403 Forbidden: no. Deactivate them." in str(error)
-        assert active(sandbox) == {left, error.new_id}
+@pytest.mark.parametrize("use", [refuse, fail])
+def test_none_ends_when_nothing_is_stored_for_sure(
+    sandbox: Sandbox, client: ApiKeysClient, use: Callable[[CreatedKey], None]
+) -> None:
+    old_id = client.create("ci").id
+    left = left_over(sandbox, old_id)
+    rotation_error(lambda: client.rotate(old_id, store=use, leftovers="deactivate"))
+    assert {old_id, left} <= active(sandbox)
+
+
+def test_the_one_in_use_may_be_the_replacement(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    first = client.create("ci").id
+    second = client.rotate(first, store=store, keep_old=True).new.id
+    assert rotation_error(lambda: client.rotate(first, store=store)).leftovers == [second]
+    assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [first]
+    third = client.rotate(second, store=store, leftovers="deactivate").new.id
+    assert active(sandbox) == {third}
+
+
+def test_a_commit_of_the_rotation_before_that_came_late_is_one(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    first = client.create("ci").id
+    second = client.rotate(first, store=store).new.id
+    late = left_over(sandbox, first)
+    assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [late]
+    third = client.rotate(second, store=store, leftovers="deactivate").new.id
+    assert active(sandbox) == {third}
+
+
+def test_one_that_cannot_be_ended_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    left = left_over(sandbox, old_id)
+    sandbox.queue(Fault("healthy", lambda exchange: exchange.answer()), operation="deactivate")
+    sandbox.queue(Fault.status(403, "no"), operation="deactivate")
+    error = rotation_error(lambda: client.rotate(old_id, store=store, leftovers="deactivate"))
+    assert error.stage == "deactivate"
+    assert error.leftovers == [left]
+    assert f"{left}: deactivate {left}: the server answered 403 Forbidden: no. Deactivate them." in str(error)
+    assert active(sandbox) == {left, error.new_id}

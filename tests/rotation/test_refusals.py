@@ -18,35 +18,25 @@ from api_keys_client import (
     KeyNotFoundError,
     Outcome,
 )
-from api_keys_client.sandbox import Fault, Sandbox
-from api_keys_client.sandbox.faults import Exchange
+from api_keys_client.sandbox import Sandbox
+from tests.support.calling import UNKNOWN_ID
 from tests.support.clients import requests
-from tests.support.rotations import active, connecting, left_over, rotation_error, store
-
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
-
-
-def changed(change: Callable[[Any], object]) -> Fault:
-    """The request takes effect, and its answer is changed."""
-
-    def act(exchange: Exchange) -> Any:
-        response = exchange.answer()
-        body = json.loads(response.get_data())
-        change(body)
-        response.set_data(json.dumps(body))
-        return response
-
-    return Fault("changed", act)
+from tests.support.rotations import active, changed, connecting, left_over, rotation_error, store
 
 
 async def later(_: CreatedKey) -> Any:
     yield
 
 
+async def later_done(_: CreatedKey) -> None:
+    pytest.fail("it was run, although it was to be refused")
+
+
 UNDONE: dict[str, Callable[[CreatedKey], Any]] = {
     "a generator": lambda _: (item for item in [1]),
     "an async generator": later,
     "a future": lambda _: Future[None](),
+    "a coroutine": later_done,
 }
 
 
@@ -63,7 +53,8 @@ def test_work_that_nobody_does_counts_for_nothing(
     verify = give if place == "verify" else None
     error = rotation_error(lambda: client.rotate(old_id, store=give if place == "store" else store, verify=verify))
     assert isinstance(error.__cause__, TypeError)
-    assert client.get(old_id).is_active
+    assert error.stage == place
+    assert old_id in active(sandbox) <= {old_id, error.new_id}
 
 
 def test_a_generator_function_is_refused_before_anything_is_sent(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -76,154 +67,129 @@ def test_a_generator_function_is_refused_before_anything_is_sent(sandbox: Sandbo
     assert sandbox.requests == []
 
 
-class TestRefusals:
-    @pytest.mark.parametrize(
-        "arguments",
-        [
-            {"store": None},
-            {"store": "/run/secrets/engine"},
-            {"verify": "yes"},
-            {"leftovers": "end"},
-            {"leftovers": None},
-            {"leftovers": ["keep"]},
-            {"roles": ["ADMIN"]},
-            {"roles": "TASK-ADMIN"},
-            {"description": 7},
-            {"description": "a\0b"},
-            {"key_id": "x"},
-            {"key_id": None},
-        ],
-        ids=repr,
-    )
-    def test_an_argument_is_refused_before_anything_is_sent(
-        self, sandbox: Sandbox, client: ApiKeysClient, arguments: dict[str, Any]
-    ) -> None:
-        with pytest.raises(InvalidRequestError) as refusal:
-            client.rotate(**{"key_id": UNKNOWN_ID, "store": store, **arguments})
-        assert refusal.value.outcome is Outcome.NOT_SENT
-        assert sandbox.requests == []
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"store": None},
+        {"store": "/run/secrets/engine"},
+        {"verify": "yes"},
+        {"leftovers": "end"},
+        {"leftovers": None},
+        {"leftovers": ["keep"]},
+        {"roles": ["ADMIN"]},
+        {"roles": "TASK-ADMIN"},
+        {"description": 7},
+        {"description": "a\0b"},
+        {"key_id": "x"},
+        {"key_id": None},
+    ],
+    ids=repr,
+)
+def test_an_argument_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, client: ApiKeysClient, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequestError) as refusal:
+        client.rotate(**{"key_id": UNKNOWN_ID, "store": store, **arguments})
+    assert refusal.value.outcome is Outcome.NOT_SENT
+    assert sandbox.requests == []
 
-    @pytest.mark.parametrize("argument", ["store", "verify"])
-    def test_the_sync_client_refuses_an_async_function(self, sandbox: Sandbox, argument: str) -> None:
-        class Async:
-            async def __call__(self, _: CreatedKey) -> None:
-                pytest.fail("it was run, although it was to be refused")
 
-            async def method(self, _: CreatedKey) -> None:
-                pytest.fail("it was run, although it was to be refused")
-
-        async def function(_: CreatedKey, *__: object) -> None:
+@pytest.mark.parametrize("argument", ["store", "verify"])
+def test_the_sync_client_refuses_an_async_function(sandbox: Sandbox, client: ApiKeysClient, argument: str) -> None:
+    class Async:
+        async def __call__(self, _: CreatedKey) -> None:
             pytest.fail("it was run, although it was to be refused")
 
-        with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
-            for use in (
-                function,
-                partial(function),
-                Async(),
-                Async().method,
-                partial(Async().method),
-                partial(Async()),
-            ):
-                with pytest.raises(InvalidRequestError, match="async"):
-                    functions: dict[str, Any] = {"store": store, argument: use}
-                    client.rotate(UNKNOWN_ID, **functions)
-        assert sandbox.requests == []
+    function, method = later_done, Async().__call__
+    for use in (function, partial(function), Async(), method, partial(method), partial(Async())):
+        functions: dict[str, Any] = {"store": store, argument: use}
+        with pytest.raises(InvalidRequestError, match="async"):
+            client.rotate(UNKNOWN_ID, **functions)
+    assert sandbox.requests == []
 
-    def test_the_sync_client_finds_a_coroutine_when_it_gets_one(self, sandbox: Sandbox) -> None:
-        async def function(_: CreatedKey) -> None:
-            pytest.fail("its coroutine was run, although it was to be refused")
 
-        def plain(new: CreatedKey) -> object:
-            return function(new)
+def test_the_async_client_takes_both_kinds(sandbox: Sandbox) -> None:
+    stored: list[str] = []
 
-        with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
-            old = client.create("ci")
-            error = rotation_error(lambda: client.rotate(old.id, store=store, verify=plain))
-            assert error.stage == "verify"
-            assert active(sandbox) == {old.id}
-            error = rotation_error(lambda: client.rotate(old.id, store=plain))
-            assert error.stage == "store"
-            assert old.id in active(sandbox)
-            assert active(sandbox) <= {old.id, error.new_id}
+    class Async:
+        async def __call__(self, new: CreatedKey) -> None:
+            await asyncio.sleep(0)
+            stored.append(new.id)
 
-    def test_the_async_client_takes_both_kinds(self, sandbox: Sandbox) -> None:
-        stored: list[str] = []
+    async def function(new: CreatedKey) -> None:
+        await Async()(new)
 
-        class Async:
-            async def __call__(self, new: CreatedKey) -> None:
-                await asyncio.sleep(0)
-                stored.append(new.id)
+    def plain(new: CreatedKey) -> object:
+        return function(new)
 
-        async def function(new: CreatedKey) -> None:
-            await Async()(new)
-
-        def plain(new: CreatedKey) -> object:
-            return function(new)
-
-        with connecting("async", sandbox) as client:
-            old_id = client.create("ci").id
-            for use in (function, partial(function), Async(), plain, lambda new: stored.append(new.id)):
-                old_id = client.rotate(old_id, store=cast("Any", use)).new.id
-                assert stored[-1] == old_id
-        assert len(stored) == 5
-        assert active(sandbox) == {old_id}
-
-    def test_an_inactive_key(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with connecting("async", sandbox) as client:
         old_id = client.create("ci").id
-        client.deactivate(old_id)
-        error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert f"Key {old_id} cannot be rotated: it is inactive. Nothing was changed." in str(error)
-        assert (error.stage, error.old_id, error.new_id, error.leftovers) == ("list", old_id, None, [])
-        assert error.outcome is Outcome.NOT_SENT
-        assert len(sandbox.keys()) == 1
+        for use in (function, partial(function), Async(), plain, lambda new: stored.append(new.id)):
+            old_id = client.rotate(old_id, store=cast("Any", use)).new.id
+            assert stored[-1] == old_id
+    assert len(stored) == 5
+    assert active(sandbox) == {old_id}
 
-    def test_a_key_that_was_rotated_names_the_one_that_replaced_it(
-        self, sandbox: Sandbox, client: ApiKeysClient
-    ) -> None:
-        old_id = client.create("ci").id
-        new_id = client.rotate(old_id, store=store).new.id
-        error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert f"it is inactive, and earlier rotations of it left {new_id} active" in str(error)
-        assert error.leftovers == [new_id]
-        assert active(sandbox) == {new_id}
 
-    def test_an_unknown_key(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        with pytest.raises(KeyNotFoundError) as missing:
-            client.rotate(UNKNOWN_ID, store=store)
-        assert missing.value.key_id == UNKNOWN_ID
-        assert requests(sandbox) == ["list", "get"]
+def test_an_inactive_key(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    client.deactivate(old_id)
+    error = rotation_error(lambda: client.rotate(old_id, store=store))
+    assert f"Key {old_id} cannot be rotated: it is inactive. Nothing was changed." in str(error)
+    assert (error.stage, error.old_id, error.new_id, error.leftovers) == ("list", old_id, None, [])
+    assert error.outcome is Outcome.NOT_SENT
+    assert len(sandbox.keys()) == 1
 
-    def test_a_key_that_the_list_leaves_out(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        sandbox.queue(changed(lambda records: records.clear()), operation="list")
-        error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert "the list of active keys does not have it" in str(error)
-        assert active(sandbox) == {old_id}
 
-    def test_roles_that_no_key_can_be_created_with(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci", ["TASK-ADMIN"]).id
-        odd = changed(lambda records: records[0].update(roles=["TASK-ADMIN", "LATER-ROLE"]))
-        sandbox.queue(odd, operation="list", times=2)
-        before = len(sandbox.requests)
-        error = rotation_error(lambda: client.rotate(old_id, store=store))
-        assert "no key can be created with its role 'LATER-ROLE'. Nothing was changed." in str(error)
-        assert "roles=" in error.next_step
-        assert requests(sandbox)[before:] == ["list"]
-        assert client.rotate(old_id, store=store, roles=["TASK-ADMIN"]).new.roles == ["TASK-ADMIN"]
+def test_a_key_that_was_rotated_names_the_one_that_replaced_it(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    new_id = client.rotate(old_id, store=store).new.id
+    error = rotation_error(lambda: client.rotate(old_id, store=store))
+    assert f"it is inactive, and earlier rotations of it left {new_id} active" in str(error)
+    assert error.leftovers == [new_id]
+    assert active(sandbox) == {new_id}
 
-    def test_the_servers_list_is_read_with_care(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old = client.create("ci")
-        inactive_id = left_over(sandbox, old.id)
-        client.deactivate(inactive_id)
 
-        inactive = json.loads(client.get(inactive_id).model_dump_json(exclude_none=True))
+def test_an_unknown_key(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with pytest.raises(KeyNotFoundError) as missing:
+        client.rotate(UNKNOWN_ID, store=store)
+    assert missing.value.key_id == UNKNOWN_ID
+    assert requests(sandbox) == ["list", "get"]
 
-        def change(records: list[dict[str, Any]]) -> None:
-            for record in records:
-                record["id"] = record["id"].upper()
-            records.append(inactive)
 
-        sandbox.queue(changed(change), operation="list")
-        new = client.rotate(old.id, store=store).new
-        assert (new.description or "").startswith(f"ci (replaces {old.id}, made ")
-        assert active(sandbox) == {new.id}
+def test_a_key_that_the_list_leaves_out(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    sandbox.queue(changed(lambda records: records.clear()), operation="list")
+    error = rotation_error(lambda: client.rotate(old_id, store=store))
+    assert "the list of active keys does not have it" in str(error)
+    assert active(sandbox) == {old_id}
+
+
+def test_roles_that_no_key_can_be_created_with(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci", ["TASK-ADMIN"]).id
+    odd = changed(lambda records: records[0].update(roles=["TASK-ADMIN", "LATER-ROLE"]))
+    sandbox.queue(odd, operation="list", times=2)
+    before = len(sandbox.requests)
+    error = rotation_error(lambda: client.rotate(old_id, store=store))
+    assert "no key can be created with its role 'LATER-ROLE'. Nothing was changed." in str(error)
+    assert "roles=" in error.next_step
+    assert requests(sandbox)[before:] == ["list"]
+    assert client.rotate(old_id, store=store, roles=["TASK-ADMIN"]).new.roles == ["TASK-ADMIN"]
+
+
+def test_the_servers_list_is_read_with_care(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old = client.create("ci")
+    inactive_id = left_over(sandbox, old.id)
+    client.deactivate(inactive_id)
+
+    inactive = json.loads(client.get(inactive_id).model_dump_json(exclude_none=True))
+
+    def change(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            record["id"] = record["id"].upper()
+        records.append(inactive)
+
+    sandbox.queue(changed(change), operation="list")
+    new = client.rotate(old.id, store=store).new
+    assert (new.description or "").startswith(f"ci (replaces {old.id}, made ")
+    assert active(sandbox) == {new.id}

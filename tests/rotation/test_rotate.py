@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -14,179 +14,176 @@ import pytest
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey, Outcome, Role
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.clients import requests
-from tests.support.rotations import Shelf, active, assert_hides, connecting, left_over, rotation_error, settled, store
+from tests.support.leaks import assert_hides
+from tests.support.rotations import Shelf, active, left_over, rotation_error, settled, store
 
 
-class TestACleanRotation:
-    def test_it_puts_a_new_key_in_place_of_the_old_one(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old = client.create("nightly 🔑 (ci)", ["TASK-ADMIN", "ORG-AUDITOR"])
-        shelf = Shelf(old)
-        before = len(sandbox.requests)
-        rotation = client.rotate(old.id.upper(), store=shelf)
-        assert requests(sandbox)[before:] in (["list", "create", "deactivate", "get"], ["list", "create", "deactivate"])
-        assert (rotation.old.id, rotation.old.is_active, rotation.old.key) == (old.id, True, None)
-        assert rotation.new.roles == ["TASK-ADMIN", "ORG-AUDITOR"]
-        mark = rf"nightly 🔑 \(ci\) \(replaces {old.id}, made [0-9TZ:-]{{20}} #[0-9a-f]{{12}}\)"
-        assert re.fullmatch(mark, rotation.new.description or "")
-        assert shelf.secret == rotation.new.key.get_secret_value()
-        assert sandbox.accepts(shelf.secret)
-        assert active(sandbox) == {rotation.new.id}
-        assert [record.id for record in client.list("nightly 🔑 (ci)")] == [rotation.new.id]
+def test_it_puts_a_new_key_in_place_of_the_old_one(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old = client.create("nightly 🔑 (ci)", ["TASK-ADMIN", "ORG-AUDITOR"])
+    shelf = Shelf(old)
+    before = len(sandbox.requests)
+    rotation = client.rotate(old.id.upper(), store=shelf)
+    assert requests(sandbox)[before:] == ["list", "create", "deactivate", "get"]
+    assert (rotation.old.id, rotation.old.is_active, rotation.old.key) == (old.id, True, None)
+    assert rotation.new.roles == ["TASK-ADMIN", "ORG-AUDITOR"]
+    mark = rf"nightly 🔑 \(ci\) \(replaces {old.id}, made [0-9TZ:-]{{20}} #[0-9a-f]{{12}}\)"
+    assert re.fullmatch(mark, rotation.new.description or "")
+    assert shelf.secret == rotation.new.key.get_secret_value()
+    assert sandbox.accepts(shelf.secret)
+    assert active(sandbox) == {rotation.new.id}
+    assert [record.id for record in client.list("nightly 🔑 (ci)")] == [rotation.new.id]
 
-    @pytest.mark.parametrize(("profile", "count"), [("engine", 4), ("spec", 3)])
-    def test_its_requests_are_counted(self, driver: str, profile: Any, count: int) -> None:
-        with Sandbox(profile=profile) as sandbox, connecting(driver, sandbox) as client:
-            old = client.create("ci")
-            client.rotate(old.id, store=store)
-            assert len(sandbox.requests) == 1 + count
 
-    def test_the_old_key_works_until_the_new_one_is_stored(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old = client.create("ci")
-        steps: list[tuple[str, bool, bool]] = []
+@pytest.mark.parametrize("sandbox", ["spec"], indirect=True)
+def test_a_deactivation_that_answers_a_record_is_not_read_back(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    client.rotate(client.create("ci").id, store=store)
+    assert requests(sandbox) == ["create", "list", "create", "deactivate"]
 
-        def see(step: str, new: CreatedKey) -> None:
-            secrets = (old.key.get_secret_value(), new.key.get_secret_value())
-            steps.append((step, *map(sandbox.accepts, secrets)))  # type: ignore[arg-type]  # two booleans
 
-        client.rotate(old.id, store=partial(see, "store"), verify=partial(see, "verify"))
-        assert steps == [("verify", True, True), ("store", True, True)]
-        assert not sandbox.accepts(old.key.get_secret_value())
+def test_the_old_key_works_until_the_new_one_is_stored(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old = client.create("ci")
+    steps: list[tuple[str, bool, bool]] = []
 
-    @pytest.mark.parametrize("description", [None, "", "ci", "a (temporary #xyz)", "x" * 500, "zwei\nZeilen"])
-    def test_the_mark_of_a_replacement_is_replaced(
-        self, sandbox: Sandbox, client: ApiKeysClient, description: str | None
-    ) -> None:
-        first = client.create(description)
-        second = client.rotate(first.id, store=store).new
-        third = client.rotate(second.id, store=store).new
-        words = f"{description} " if description else ""
-        assert re.fullmatch(
-            re.escape(words) + rf"\(replaces {second.id}, made [0-9TZ:-]{{20}} #\w{{12}}\)", third.description or ""
-        )
-        # By it a creation that was cut off is found: no two may have the same.
-        assert (second.description or "")[-14:] != (third.description or "")[-14:]
-        assert active(sandbox) == {third.id}
+    def see(step: str, new: CreatedKey) -> None:
+        secrets = (old.key.get_secret_value(), new.key.get_secret_value())
+        steps.append((step, *map(sandbox.accepts, secrets)))  # type: ignore[arg-type]  # two booleans
 
-    @pytest.mark.parametrize(
-        ("arguments", "words", "roles"),
-        [
-            ({}, "ci ", ["TASK-ADMIN"]),
-            ({"description": "other"}, "other ", ["TASK-ADMIN"]),
-            ({"description": ""}, "", ["TASK-ADMIN"]),
-            ({"roles": ["ORG-ADMIN", Role.ORG_AUDITOR]}, "ci ", ["ORG-ADMIN", "ORG-AUDITOR"]),
-            ({"roles": {"ORG-ADMIN": 1}.keys()}, "ci ", ["ORG-ADMIN"]),
-            ({"roles": []}, "ci ", []),
-        ],
+    client.rotate(old.id, store=partial(see, "store"), verify=partial(see, "verify"))
+    assert steps == [("verify", True, True), ("store", True, True)]
+    assert not sandbox.accepts(old.key.get_secret_value())
+
+
+@pytest.mark.parametrize("description", [None, "", "ci", "a (temporary #xyz)", "x" * 500, "zwei\nZeilen"])
+def test_the_mark_of_a_replacement_is_replaced(
+    sandbox: Sandbox, client: ApiKeysClient, description: str | None
+) -> None:
+    first = client.create(description)
+    second = client.rotate(first.id, store=store).new
+    third = client.rotate(second.id, store=store).new
+    words = f"{description} " if description else ""
+    assert re.fullmatch(
+        re.escape(words) + rf"\(replaces {second.id}, made [0-9TZ:-]{{20}} #\w{{12}}\)", third.description or ""
     )
-    def test_words_and_roles_can_be_others(
-        self, client: ApiKeysClient, arguments: dict[str, Any], words: str, roles: list[str]
-    ) -> None:
-        new = client.rotate(client.create("ci", ["TASK-ADMIN"]).id, store=store, **arguments).new
-        assert (new.description or "").startswith(f"{words}(replaces ")
-        assert (new.roles or []) == roles
-
-    def test_a_key_without_roles_stays_without(self, client: ApiKeysClient) -> None:
-        assert not client.rotate(client.create("ci", None).id, store=store).new.roles
-
-    def test_a_temporary_key_can_be_rotated(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        with client.temporary_key("ci") as temporary:
-            new = client.rotate(temporary.id, store=store).new
-            assert (new.description or "").startswith("ci (replaces ")
-        assert active(sandbox) == {new.id}
-
-    def test_the_clients_own_functions_may_be_called_meanwhile(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old, neighbour = client.create("ci"), client.create("neighbour")
-
-        def verify(new: CreatedKey) -> bool:
-            assert {record.id for record in client.list()} == {neighbour.id, old.id, new.id}
-            return client.get(new.id).is_active
-
-        def rotate_the_other(_: CreatedKey) -> None:
-            client.rotate(neighbour.id, store=store)
-
-        client.rotate(old.id, store=rotate_the_other, verify=verify)
-        assert len(active(sandbox)) == 2
-        assert not {neighbour.id, old.id} & active(sandbox)
-
-    def test_an_async_function_may_call_its_own_client(self, sandbox: Sandbox) -> None:
-        async def main() -> None:
-            async with AsyncApiKeysClient(sandbox.url, token=sandbox.token) as client:
-                old, neighbour = await client.create("ci"), await client.create("neighbour")
-
-                async def verify(new: CreatedKey) -> bool:
-                    return (await client.get(new.id)).is_active
-
-                async def rotate_the_other(_: CreatedKey) -> None:
-                    await client.rotate(neighbour.id, store=store)
-
-                await client.rotate(old.id, store=rotate_the_other, verify=verify)
-
-        asyncio.run(main())
-        assert len(active(sandbox)) == 2
-
-    def test_many_threads_rotate_with_one_client(self, sandbox: Sandbox) -> None:
-        with ApiKeysClient(sandbox.url, token=sandbox.token) as client:
-            shelves = [Shelf(client.create(f"key {number}")) for number in range(12)]
-            threads = [
-                threading.Thread(
-                    target=partial(
-                        client.rotate, shelf.key_id, store=shelf, verify=lambda new: client.get(new.id).is_active
-                    )
-                )
-                for shelf in shelves
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        assert all(sandbox.accepts(shelf.secret) for shelf in shelves)
-        assert active(sandbox) == {shelf.key_id for shelf in shelves}
-
-    def test_nothing_shows_a_secret(
-        self, sandbox: Sandbox, client: ApiKeysClient, caplog: pytest.LogCaptureFixture, capfd: Any
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        shelf = Shelf(client.create("ci"))
-        old_secret = shelf.secret
-        rotation = client.rotate(shelf.key_id, store=shelf)
-        shown = [("the result", f"{rotation} {rotation!r} {vars(rotation)}"), ("the terminal", str(capfd.readouterr()))]
-        shown += [("the log", f"{record.getMessage()} {record.__dict__}") for record in caplog.records]
-        assert any(record.name == "api_keys_client" for record in caplog.records)
-        assert_hides(iter(shown), sandbox.token, old_secret, shelf.secret)
+    # By it a creation that was cut off is found: no two may have the same.
+    assert (second.description or "")[-14:] != (third.description or "")[-14:]
+    assert active(sandbox) == {third.id}
 
 
-class TestKeepOld:
-    @pytest.mark.parametrize("driver", ["sync", "async"])
-    def test_both_work_until_it_is_finished(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        shelf = Shelf(client.create("ci"))
-        old_id, old_secret = shelf.key_id, shelf.secret
-        rotation = client.rotate(old_id, store=shelf, keep_old=True)
-        assert requests(sandbox) == ["create", "list", "create"]
-        assert sandbox.accepts(old_secret)
-        assert sandbox.accepts(shelf.secret)
-        settled(client, rotation.finish)
-        assert active(sandbox) == {rotation.new.id}
+@pytest.mark.parametrize(
+    ("arguments", "words", "roles"),
+    [
+        ({}, "ci ", ["TASK-ADMIN"]),
+        ({"description": "other"}, "other ", ["TASK-ADMIN"]),
+        ({"description": ""}, "", ["TASK-ADMIN"]),
+        ({"roles": ["ORG-ADMIN", Role.ORG_AUDITOR]}, "ci ", ["ORG-ADMIN", "ORG-AUDITOR"]),
+        ({"roles": {"ORG-ADMIN": 1}.keys()}, "ci ", ["ORG-ADMIN"]),
+        ({"roles": []}, "ci ", []),
+    ],
+)
+def test_words_and_roles_can_be_others(
+    client: ApiKeysClient, arguments: dict[str, Any], words: str, roles: list[str]
+) -> None:
+    new = client.rotate(client.create("ci", ["TASK-ADMIN"]).id, store=store, **arguments).new
+    assert (new.description or "").startswith(f"{words}(replaces ")
+    assert (new.roles or []) == roles
+
+
+def test_a_key_without_roles_stays_without(client: ApiKeysClient) -> None:
+    assert not client.rotate(client.create("ci", None).id, store=store).new.roles
+
+
+def test_a_temporary_key_can_be_rotated(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    with client.temporary_key("ci") as temporary:
+        new = client.rotate(temporary.id, store=store).new
+        assert (new.description or "").startswith("ci (replaces ")
+    assert active(sandbox) == {new.id}
+
+
+def test_the_clients_own_functions_may_be_called_meanwhile(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old, neighbour = client.create("ci"), client.create("neighbour")
+
+    def verify(new: CreatedKey) -> bool:
+        assert {record.id for record in client.list()} == {neighbour.id, old.id, new.id}
+        return client.get(new.id).is_active
+
+    def rotate_the_other(_: CreatedKey) -> None:
+        client.rotate(neighbour.id, store=store)
+
+    client.rotate(old.id, store=rotate_the_other, verify=verify)
+    assert len(active(sandbox)) == 2
+    assert not {neighbour.id, old.id} & active(sandbox)
+
+
+def test_an_async_function_may_call_its_own_client(sandbox: Sandbox) -> None:
+    async def main() -> None:
+        async with AsyncApiKeysClient(sandbox.url, token=sandbox.token) as client:
+            old, neighbour = await client.create("ci"), await client.create("neighbour")
+
+            async def verify(new: CreatedKey) -> bool:
+                return (await client.get(new.id)).is_active
+
+            async def rotate_the_other(_: CreatedKey) -> None:
+                await client.rotate(neighbour.id, store=store)
+
+            await client.rotate(old.id, store=rotate_the_other, verify=verify)
+
+    asyncio.run(main())
+    assert len(active(sandbox)) == 2
+
+
+def test_many_threads_rotate_with_one_client(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    shelves = [Shelf(client.create(f"key {number}")) for number in range(12)]
+
+    def rotate(shelf: Shelf) -> None:
+        client.rotate(shelf.key_id, store=shelf, verify=lambda new: client.get(new.id).is_active)
+
+    with ThreadPoolExecutor(12) as pool:
+        assert [*pool.map(rotate, shelves)] == [None] * 12
+    assert all(sandbox.accepts(shelf.secret) for shelf in shelves)
+    assert active(sandbox) == {shelf.key_id for shelf in shelves}
+
+
+def test_nothing_shows_a_secret(
+    sandbox: Sandbox, client: ApiKeysClient, caplog: pytest.LogCaptureFixture, capfd: Any
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shelf = Shelf(client.create("ci"))
+    old_secret = shelf.secret
+    rotation = client.rotate(shelf.key_id, store=shelf)
+    shown = [("the result", f"{rotation} {rotation!r} {vars(rotation)}"), ("the terminal", str(capfd.readouterr()))]
+    shown += [("the log", f"{record.getMessage()} {record.__dict__}") for record in caplog.records]
+    assert any(record.name == "api_keys_client" for record in caplog.records)
+    assert_hides(iter(shown), sandbox.token, old_secret, shelf.secret)
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_both_work_until_it_is_finished(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    shelf = Shelf(client.create("ci"))
+    old_id, old_secret = shelf.key_id, shelf.secret
+    rotation = client.rotate(old_id, store=shelf, keep_old=True)
+    assert requests(sandbox) == ["create", "list", "create"]
+    assert sandbox.accepts(old_secret)
+    assert sandbox.accepts(shelf.secret)
+    settled(client, rotation.finish)
+    assert active(sandbox) == {rotation.new.id}
+    # Nothing is left to finish, and after a rotation that kept nothing neither.
+    for finished in (rotation, client.rotate(rotation.new.id, store=shelf)):
         done = len(sandbox.requests)
-        settled(client, rotation.finish)
+        settled(client, finished.finish)
         assert len(sandbox.requests) == done
 
-    def test_without_it_there_is_nothing_to_finish(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        rotation = client.rotate(client.create("ci").id, store=store)
-        done = len(sandbox.requests)
-        settled(client, rotation.finish)
-        assert len(sandbox.requests) == done
 
-    def test_finishing_goes_on_where_it_failed(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        left = left_over(sandbox, old_id)
-        rotation = client.rotate(old_id, store=store, keep_old=True, leftovers="deactivate")
-        assert {old_id, left} <= active(sandbox)
-        sandbox.queue(Fault.status(403), operation="deactivate")
-        error = rotation_error(lambda: settled(client, rotation.finish))
-        assert error.leftovers == [old_id]
-        assert (error.stage, error.new_id, error.outcome) == ("deactivate", rotation.new.id, Outcome.APPLIED)
-        assert active(sandbox) == {old_id, rotation.new.id}
-        done = len(sandbox.requests)
-        settled(client, rotation.finish)
-        assert active(sandbox) == {rotation.new.id}
-        assert requests(sandbox)[done:].count("deactivate") == 1
+def test_finishing_goes_on_where_it_failed(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    left = left_over(sandbox, old_id)
+    rotation = client.rotate(old_id, store=store, keep_old=True, leftovers="deactivate")
+    assert {old_id, left} <= active(sandbox)
+    sandbox.queue(Fault.status(403), operation="deactivate")
+    error = rotation_error(lambda: settled(client, rotation.finish))
+    assert error.leftovers == [old_id]
+    assert (error.stage, error.new_id, error.outcome) == ("deactivate", rotation.new.id, Outcome.APPLIED)
+    assert active(sandbox) == {old_id, rotation.new.id}
+    done = len(sandbox.requests)
+    settled(client, rotation.finish)
+    assert active(sandbox) == {rotation.new.id}
+    assert requests(sandbox)[done:].count("deactivate") == 1

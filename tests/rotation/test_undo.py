@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
 from collections.abc import Callable
@@ -18,13 +19,14 @@ from api_keys_client import (
     RotationError,
     ServerError,
 )
-from api_keys_client.sandbox import Fault, Operation, Sandbox
+from api_keys_client.sandbox import Fault, Sandbox
 from api_keys_client.sandbox.faults import Dropped, Exchange
 from tests.support.clients import Connect, requests
 from tests.support.rotations import (
     Shelf,
     active,
     caught,
+    changed,
     fail,
     refuse,
     rotation_error,
@@ -34,98 +36,88 @@ from tests.support.rotations import (
 )
 
 
-class TestUndo:
-    @pytest.mark.parametrize("driver", ["sync", "async"])
-    def test_the_caller_knows_that_nothing_was_stored(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        error = rotation_error(lambda: client.rotate(old_id, store=fail))
-        assert active(sandbox) == {old_id, error.new_id}
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_the_caller_knows_that_nothing_was_stored(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    error = rotation_error(lambda: client.rotate(old_id, store=fail))
+    assert active(sandbox) == {old_id, error.new_id}
+    settled(client, error.undo)
+    assert active(sandbox) == {old_id}
+    client.rotate(old_id, store=store)
+
+
+def test_an_undo_that_fails_raises_and_can_be_called_again(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    error = rotation_error(lambda: client.rotate(old_id, store=fail))
+    sandbox.queue(Fault.status(500), operation="deactivate", times=3)
+    with pytest.raises(ServerError) as failure:
         settled(client, error.undo)
-        assert active(sandbox) == {old_id}
-        client.rotate(old_id, store=store)
-
-    def test_an_undo_that_fails_raises_and_can_be_called_again(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        error = rotation_error(lambda: client.rotate(old_id, store=fail))
-        sandbox.queue(Fault.status(500), operation="deactivate", times=3)
-        with pytest.raises(ServerError) as failure:
-            settled(client, error.undo)
-        assert failure.value.key_id == error.new_id
-        assert failure.value.outcome is Outcome.UNKNOWN
-        settled(client, error.undo)
-        assert active(sandbox) == {old_id}
-
-    def test_other_errors_have_nothing_to_undo(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        for error in (
-            rotation_error(lambda: client.rotate(old_id, store=refuse)),
-            rotation_error(lambda: client.rotate(old_id, store=store, verify=fail)),
-            pickle.loads(pickle.dumps(rotation_error(lambda: client.rotate(old_id, store=fail)))),
-        ):
-            before = len(sandbox.requests)
-            with pytest.raises(RuntimeError, match="nothing to undo"):
-                error.undo()
-            assert len(sandbox.requests) == before
-
-    def test_an_error_comes_out_of_a_pickle_as_it_was(self, client: ApiKeysClient) -> None:
-        old_id = client.create("ci").id
-        error = rotation_error(lambda: client.rotate(old_id, store=fail))
-        again = pickle.loads(pickle.dumps(error))
-        assert str(again) == str(error)
-        assert vars(again) == {**vars(error), "_undo": None}
-
-    def test_a_cause_is_kept_and_its_words_are_not_repeated(self, client: ApiKeysClient) -> None:
-        def leak(new: CreatedKey) -> None:
-            raise RuntimeError(new.key.get_secret_value())
-
-        old_id = client.create("ci").id
-        error = rotation_error(lambda: client.rotate(old_id, store=leak))
-        assert isinstance(error.__cause__, RuntimeError)
-        assert str(error.__cause__) not in f"{error} {error!r} {vars(error)} {pickle.dumps(error)!r}"
+    assert failure.value.key_id == error.new_id
+    assert failure.value.outcome is Outcome.UNKNOWN
+    settled(client, error.undo)
+    assert active(sandbox) == {old_id}
 
 
-class Tokens:
-    """A token's source that runs dry: after so many requests it has none, or fails."""
+def test_other_errors_have_nothing_to_undo(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old_id = client.create("ci").id
+    refused = rotation_error(lambda: client.rotate(old_id, store=refuse))
+    unverified = rotation_error(lambda: client.rotate(old_id, store=store, verify=fail))
+    failed = rotation_error(lambda: client.rotate(old_id, store=fail))
+    pickled = pickle.loads(pickle.dumps(failed))
+    assert (str(pickled), vars(pickled)) == (str(failed), {**vars(failed), "_undo": None})
+    for error in (refused, unverified, pickled):
+        before = len(sandbox.requests)
+        with pytest.raises(RuntimeError, match="nothing to undo"):
+            error.undo()
+        assert len(sandbox.requests) == before
 
-    def __init__(self, token: str, good: int, then: Callable[[], str]) -> None:
-        self._token = token
-        self.good = good
-        self._then = then
 
-    def __call__(self) -> str:
-        self.good -= 1
-        return self._token if self.good >= 0 else self._then()
+def test_a_cause_is_kept_and_its_words_are_not_repeated(client: ApiKeysClient) -> None:
+    def leak(new: CreatedKey) -> None:
+        raise RuntimeError(new.key.get_secret_value())
+
+    old_id = client.create("ci").id
+    error = rotation_error(lambda: client.rotate(old_id, store=leak))
+    assert isinstance(error.__cause__, RuntimeError)
+    assert str(error.__cause__) not in f"{error} {error!r} {vars(error)} {pickle.dumps(error)!r}"
 
 
-class TestATokenThatRunsDry:
-    @pytest.mark.parametrize("good", range(4))
-    def test_the_error_names_what_is_active(self, engine: Sandbox, connect: Connect, good: int) -> None:
-        shelf = Shelf(connect(engine.url, token=engine.token).create("ci"))
-        old_id = shelf.key_id
-        client = connect(engine.url, token=Tokens(engine.token, good, str))
-        error = caught(lambda: client.rotate(old_id, store=shelf))
-        assert isinstance(error, ConfigurationError if good < 2 else RotationError)
-        assert engine.accepts(shelf.secret)
-        assert all(key_id in told_by(error) for key_id in active(engine) - {shelf.key_id})
-        assert "is empty" in str(error)
-        assert requests(engine) == ["create", "list", "create", "deactivate"][: good + 1]
+def running_dry(token: str, good: int) -> Callable[[], str]:
+    """A token's source that after so many requests has none."""
+    given = iter([token] * good)
+    return lambda: next(given, "")
 
-    def test_what_could_not_be_undone_is_named(self, engine: Sandbox, connect: Connect) -> None:
-        old_id = connect(engine.url, token=engine.token).create("ci").id
-        client = connect(engine.url, token=Tokens(engine.token, 2, str))
-        error = rotation_error(lambda: client.rotate(old_id, store=refuse))
-        (new_id,) = active(engine) - {old_id}
-        assert f"Key {new_id} was made and could not be deactivated" in str(error)
-        assert error.leftovers == [new_id]
 
-    def test_it_is_not_said_that_nothing_was_sent_when_something_was(self, engine: Sandbox, connect: Connect) -> None:
-        key_id = connect(engine.url, token=engine.token).create("ci").id
-        client = connect(engine.url, token=Tokens(engine.token, 1, str))
-        engine.queue(Fault.drop(committed=True), operation="deactivate")
-        with pytest.raises(ConfigurationError) as failure:
-            client.deactivate(key_id)
-        assert failure.value.outcome is Outcome.UNKNOWN
-        assert "Nothing was sent" not in str(failure.value)
+@pytest.mark.parametrize("good", range(4))
+def test_the_error_names_what_is_active(engine: Sandbox, connect: Connect, good: int) -> None:
+    shelf = Shelf(connect(engine.url, token=engine.token).create("ci"))
+    old_id = shelf.key_id
+    client = connect(engine.url, token=running_dry(engine.token, good))
+    error = caught(lambda: client.rotate(old_id, store=shelf))
+    assert isinstance(error, ConfigurationError if good < 2 else RotationError)
+    assert engine.accepts(shelf.secret)
+    assert all(key_id in told_by(error) for key_id in active(engine) - {shelf.key_id})
+    assert "is empty" in str(error)
+    assert requests(engine) == ["create", "list", "create", "deactivate"][: good + 1]
+
+
+def test_what_could_not_be_undone_is_named(engine: Sandbox, connect: Connect) -> None:
+    old_id = connect(engine.url, token=engine.token).create("ci").id
+    client = connect(engine.url, token=running_dry(engine.token, 2))
+    error = rotation_error(lambda: client.rotate(old_id, store=refuse))
+    (new_id,) = active(engine) - {old_id}
+    assert f"Key {new_id} was made and could not be deactivated" in str(error)
+    assert error.leftovers == [new_id]
+
+
+def test_it_is_not_said_that_nothing_was_sent_when_something_was(engine: Sandbox, connect: Connect) -> None:
+    key_id = connect(engine.url, token=engine.token).create("ci").id
+    client = connect(engine.url, token=running_dry(engine.token, 1))
+    engine.queue(Fault.drop(committed=True), operation="deactivate")
+    with pytest.raises(ConfigurationError) as failure:
+        client.deactivate(key_id)
+    assert failure.value.outcome is Outcome.UNKNOWN
+    assert "Nothing was sent" not in str(failure.value)
 
 
 def test_the_deadline_leaves_the_undo_its_time(sandbox: Sandbox, connect: Connect) -> None:
@@ -134,27 +126,13 @@ def test_the_deadline_leaves_the_undo_its_time(sandbox: Sandbox, connect: Connec
     looked = threading.Event()
 
     def commit_once_it_was_looked_for(exchange: Exchange) -> Any:
-        def commit() -> None:
-            looked.wait()
-            exchange.answer()
-
-        threading.Thread(target=commit).start()
+        threading.Thread(target=lambda: looked.wait() and exchange.answer()).start()
         raise Dropped
 
-    def look(exchange: Exchange) -> Any:
-        response = exchange.answer()
-        looked.set()
-        return response
-
-    healthy = Fault("healthy", lambda exchange: exchange.answer())
-    faults: list[tuple[Operation, Fault]] = [
-        ("list", healthy),
-        ("create", Fault("late", commit_once_it_was_looked_for)),
-        ("list", healthy),
-        ("list", Fault("look", look)),
-    ]
-    for operation, fault in faults:
-        sandbox.queue(fault, operation=operation)
+    healthy = changed(json.dumps)
+    sandbox.queue(Fault("late", commit_once_it_was_looked_for), operation="create")
+    sandbox.queue(healthy, operation="list", times=2)
+    sandbox.queue(changed(lambda _: looked.set()), operation="list")
     with pytest.raises(OutcomeUnknownError, match="has been deactivated"):
         client.rotate(old_id, store=store)
     assert len(sandbox.keys()) == 2

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import logging
 import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import rich.pretty
@@ -28,10 +29,10 @@ from api_keys_client import (
     tokens,
 )
 from tests.support.clients import Connect
-from tests.support.endings import EXITS, Exit, create, get
 from tests.support.leaks import (
     CREATED,
     ECHO,
+    KEY_ID,
     MINTED,
     RECORD,
     ROUTES,
@@ -46,6 +47,86 @@ from tests.support.leaks import (
     reply,
 )
 from tests.support.wire import Act, Peer, Request, Server, say
+
+REFUSALS = ["307", "400", "401", "403", "404", "407", "422", "429", "500", "503"]
+CALLS: dict[str, Callable[[ApiKeysClient], object]] = {
+    "get": lambda client: client.get(KEY_ID),
+    "list": lambda client: client.list(),
+    "create": lambda client: client.create("ci"),
+    "deactivate": lambda client: client.deactivate(KEY_ID),
+    "deactivate_many": lambda client: client.deactivate_many([KEY_ID, KEY_ID]),
+}
+
+
+def temporary(client: ApiKeysClient) -> object:
+    with client.temporary_key("ci") as created:
+        return created
+
+
+class Exit(NamedTuple):
+    """A call, the answers that it is to end by, one at a time, and whether it fails; an answer of None is silence."""
+
+    call: Callable[[ApiKeysClient], object]
+    said: Sequence[bytes | None]
+    fails: bool | None = True
+
+
+REFUSED = [reply(f"{status} No", {"detail": ECHO}) for status in REFUSALS]
+WORDS = [
+    *(
+        reply("422 Unprocessable Entity", {"detail": detail})
+        for detail in (
+            [{"loc": ["header", "@token@", MINTED], "msg": ECHO, "input": ECHO, "ctx": {"error": ECHO}}],
+            [{"loc": ECHO, "msg": [ECHO]}, {"msg": {"x": ECHO}, ECHO: ECHO}],
+            *(f"{'x' * 985}@token@", f"{'x' * 950} {MINTED}", f"bad key '{MINTED[:91]}'", {"token": ECHO}),
+        )
+    ),
+    reply("400 Bad Request", b'{"detail": "\\u0074' + b"@token@" + b'"}'),
+    reply("502 Bad Gateway", ECHO.encode()),
+    reply(f"401 {ECHO}", {}),
+    reply(f"799 {ECHO}", {"detail": ECHO}),
+    reply("429 Too Many Requests", {}, f"Retry-After: {ECHO}"),
+    reply("308 Permanent Redirect", b"", "Location: http://localhost/@token@"),
+]
+NO_RECORDS = [
+    reply("200 OK", body)
+    for body in (
+        ECHO.encode(),
+        ECHO,
+        {**CREATED, "id": [ECHO]},
+        {**RECORD, "id": ECHO},
+        {**RECORD, "id": "@token@", "key": [ECHO, {ECHO: ECHO}]},
+        {"key": MINTED},
+        {**CREATED, "created_at": ECHO},
+        json.dumps(CREATED).encode()[:-9],
+    )
+]
+BROKEN = [
+    f"{ECHO}\r\n\r\n".encode(),
+    reply("401 Unauthorized", {"detail": ECHO}, ECHO, "X-Y: z"),
+    reply("200 OK", CREATED, "X-Y: " + ECHO * 1000),
+    reply("200 OK", ECHO.encode(), "Transfer-Encoding: chunked"),
+    reply("200 OK", CREATED, "Content-Length: 9999"),
+    reply("200 OK", ECHO.encode(), "Content-Encoding: gzip"),
+]
+
+EXITS = {
+    "a record": Exit(CALLS["get"], [reply("200 OK", RECORD), reply("200 OK", CREATED)], fails=False),
+    "a list": Exit(CALLS["list"], [reply("200 OK", [CREATED, CREATED])], fails=False),
+    "a created key": Exit(CALLS["create"], [reply("200 OK", CREATED)], fails=False),
+    "a deactivated record": Exit(CALLS["deactivate"], [reply("200 OK", {**CREATED, "is_active": False})], fails=False),
+    "a record that is still active": Exit(CALLS["deactivate"], [reply("200 OK", CREATED)]),
+    "outcomes of many": Exit(CALLS["deactivate_many"], REFUSED[3:4], fails=False),
+    "a temporary key that stays": Exit(temporary, [reply("200 OK", CREATED), *REFUSED[2:3]]),
+    "get refused": Exit(CALLS["get"], REFUSED),
+    "create refused": Exit(CALLS["create"], REFUSED),
+    "words": Exit(CALLS["get"], WORDS),
+    **{f"{name} of no record": Exit(CALLS[name], NO_RECORDS) for name in CALLS if name != "deactivate_many"},
+    "a broken answer": Exit(CALLS["create"], BROKEN),
+    "a length that is none": Exit(CALLS["get"], [reply("200 OK", RECORD, f"Content-Length: {ECHO}")], fails=None),
+    "a connection closed": Exit(CALLS["get"], [b""]),
+    "silence": Exit(CALLS["get"], [None]),
+}
 
 # What the way to the server and the kind of token change is seen in these already.
 ON_EACH_ROUTE = ("a created key", "get refused", "a broken answer", "a connection closed", "silence")
@@ -71,8 +152,8 @@ def test_no_end_of_a_call_shows_a_secret(
 def check_end(connect: Connect, way: Exit, said: bytes | None, route: str) -> None:
     """Calls a server that says just this, and looks at the result or error."""
     with Server(*[say(then=Peer.hold) if said is None else echo(said)] * 9) as server:
-        timeout = (5.0, 0.1 if said is None else 5.0)
-        client = connect(**ROUTES[route](server.url), timeout=timeout, deadline=3, max_attempts=1)
+        limits = {"timeout": (5, 0.1), "deadline": 1.5} if said is None else {"timeout": 5, "deadline": 5}
+        client = connect(**ROUTES[route](server.url), **limits, max_attempts=1)
         ended = end_of(way.call, client)
         assert server.requests
     if isinstance(ended, ApiKeysError):
@@ -156,15 +237,15 @@ class OutOfTime(Exception):
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no thread can be interrupted here")
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OutOfTime])
-@pytest.mark.parametrize(("call", "begun"), [(create, b""), (get, b"HTTP/1.1 503 Later\r\nContent-Length: 9\r\n\r\n")])
-def test_no_interrupt_is_swallowed_or_shows_a_secret(
-    kind: type[BaseException], begun: bytes, call: Callable[[ApiKeysClient], object]
-) -> None:
-    arrived = threading.Event()
+@pytest.mark.parametrize(
+    ("call", "begun"), [("create", b""), ("get", b"HTTP/1.1 503 Later\r\nContent-Length: 9\r\n\r\n")]
+)
+def test_no_interrupt_is_swallowed_or_shows_a_secret(kind: type[BaseException], begun: bytes, call: str) -> None:
+    arrived, main = threading.Event(), threading.get_ident()
 
-    def interrupt(thread: int) -> None:
+    def interrupt() -> None:
         arrived.wait()
-        signal.pthread_kill(thread, signal.SIGUSR1)
+        signal.pthread_kill(main, signal.SIGUSR1)
 
     def handle(*_: object) -> None:
         raise kind
@@ -172,10 +253,10 @@ def test_no_interrupt_is_swallowed_or_shows_a_secret(
     before = signal.signal(signal.SIGUSR1, handle)
     try:
         with Server(announcing(arrived, begun)) as server, ApiKeysClient(server.url, token=TOKEN) as client:
-            interrupting = threading.Thread(target=interrupt, args=(threading.get_ident(),))
+            interrupting = threading.Thread(target=interrupt)
             interrupting.start()
             with pytest.raises(kind) as caught:
-                call(client)
+                CALLS[call](client)
             interrupting.join()
             assert len(server.requests) == 1
     finally:

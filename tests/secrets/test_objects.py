@@ -114,6 +114,7 @@ def test_no_validation_error_of_a_generated_model_shows_a_secret() -> None:
         lambda: LocationInner(actual_instance={MINTED: TOKEN}),
         lambda: ApiKeysClient(token=TOKEN).generated.create_api_key_auth_api_keys_post({"roles": [MINTED]}),  # type: ignore[arg-type]
         lambda: ApiKeysClient(token=TOKEN).generated.get_api_key_auth_api_keys_api_key_id_get([MINTED]),  # type: ignore[arg-type]
+        lambda: ApiKeysClient(token=TOKEN).generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID, _headers=MINTED),  # type: ignore[arg-type]
     ]
     for make in wrong:
         with pytest.raises((ValidationError, ValueError)) as caught:

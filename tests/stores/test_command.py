@@ -14,7 +14,8 @@ import pytest
 
 from api_keys_client import InvalidRequestError, Outcome, stores
 from tests.support.interrupts import press_here
-from tests.support.rotations import assert_hides, caught, shown_by
+from tests.support.leaks import assert_hides, shown_by
+from tests.support.rotations import caught
 from tests.support.storing import NEW, created, looks_into_proc, not_stored
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")

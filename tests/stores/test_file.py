@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from api_keys_client import NotStored, stores
-from tests.support.rotations import assert_hides, caught, shown_by
+from tests.support.leaks import assert_hides, shown_by
+from tests.support.rotations import caught
 from tests.support.storing import MAKERS, NEW, OLD, MakeStore, begun, created, looks_into_proc, not_stored, unchanged
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")

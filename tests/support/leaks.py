@@ -12,7 +12,7 @@ import pydoc
 import re
 import reprlib
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,9 @@ PIECES = (
 OURS = str(Path(api_keys_client.__file__).parent)
 
 
-def assert_hidden(text: str | bytes, where: str) -> None:
+def assert_hidden(text: str | bytes, where: str, hidden: Sequence[str] = PIECES) -> None:
     shown = text.decode(errors="replace") if isinstance(text, bytes) else text
-    for piece in PIECES:
+    for piece in hidden:
         assert piece not in shown, f"{where} shows {piece!r}"
 
 
@@ -114,40 +114,24 @@ def logged() -> Iterator[list[logging.LogRecord]]:
 
 def views(thing: Any) -> Iterator[tuple[str, str | bytes]]:
     """Every way in which an object becomes text or bytes without its secret being asked for by name."""
-    yield "str", str(thing)
-    yield "repr", repr(thing)
-    yield "ascii", ascii(thing)
-    yield "format", format(thing)
-    yield "f-string", f"{thing} {thing!r}"
-    yield "%", "%s %r" % (thing, thing)  # noqa: UP031  # one of the ways
-    yield "pprint", pprint.pformat(thing)
-    yield "reprlib", reprlib.repr(thing)
-    yield "pydoc", pydoc.text.repr(thing)
-    yield "rich", rich.pretty.pretty_repr(thing)
+    for show in (str, repr, format, pprint.pformat, reprlib.repr, pydoc.text.repr, rich.pretty.pretty_repr):
+        yield getattr(show, "__qualname__", "pydoc"), show(thing)
     yield "json", json.dumps(thing, default=str)
     # No logger of the program's: whoever collects its records would keep the thing alive.
     logger, handler = logging.Logger("someone", logging.DEBUG), _Records()
     logger.addHandler(handler)
     logger.debug("%s %r", thing, thing)
-    for record in handler.records:
-        yield "logging", f"{record.getMessage()} {record.__dict__}"
+    yield "logging", "".join(f"{record.getMessage()} {record.__dict__}" for record in handler.records)
     if hasattr(thing, "__dict__"):
-        yield "vars", repr(vars(thing))
+        yield "vars", f"{vars(thing)!r}"
     if isinstance(thing, BaseModel):
-        yield "model_dump", repr(thing.model_dump())
-        yield "model_dump json", repr(thing.model_dump(mode="json"))
-        yield "model_dump_json", thing.model_dump_json()
-        yield "dict", repr(dict(thing))
-        yield "__getstate__", repr(thing.__getstate__())
-    for name in ("to_dict", "to_json", "to_str", "__rich_repr__", "__pretty__", "__repr_args__"):
-        method = getattr(type(thing), name, None)
-        if method:
-            with suppress(TypeError):
-                given = method(thing)
-                yield name, str(list(given) if isinstance(given, Iterator) else given)
+        yield "its dump", f"{thing.model_dump()!r} {thing.model_dump(mode='json')!r} {thing.model_dump_json()}"
+        yield "its fields", f"{dict(thing)!r} {thing.__getstate__()!r}"
     for name in dir(type(thing)):
-        if re.fullmatch(r"_(repr|ipython)_\w+_", name):
-            yield name, str(getattr(thing, name)())
+        if re.fullmatch(r"_(repr|ipython)_\w+_|to_(dict|json|str)|__(rich_repr|repr_args|pretty)__", name):
+            with suppress(TypeError):
+                given = getattr(type(thing), name)(thing)
+                yield name, str(list(given) if isinstance(given, Iterator) else given)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         # Refusing is fine.
         with suppress(TypeError, AttributeError, pickle.PicklingError):
@@ -183,27 +167,45 @@ def within(value: object) -> Iterator[str]:
         yield repr(value)
 
 
-def assert_error_hides(error: BaseException) -> int:
-    """Looks at an error, at all that is behind it, and at the locals of our frames; how many frames there were."""
-    frames = 0
+def shown_by(error: BaseException) -> Iterator[tuple[str, str | bytes]]:
+    """All that a program may show of an error, of those behind it, and of the locals of our frames."""
     for link in chain(error):
         name = type(link).__name__
-        assert_no_view_shows(link, name)
-        assert_hidden("".join(traceback.format_exception(link)), f"the traceback of {name}")
+        for view, text in views(link):
+            yield f"{view} of {name}", text
+        yield f"the traceback of {name}", "".join(traceback.format_exception(link))
         for frame in traceback.TracebackException.from_exception(link, capture_locals=True).stack:
             if frame.filename.startswith(OURS):
-                frames += 1
-                assert_hidden(str(frame.locals), f"{frame.name}, line {frame.lineno}, under {name}")
+                yield f"{frame.name}, line {frame.lineno}, under {name}", str(frame.locals)
         for ours in (frame for frame, _ in traceback.walk_tb(link.__traceback__)):
             if ours.f_code.co_filename.startswith(OURS):
                 for local, value in ours.f_locals.items():
-                    assert_hidden(" ".join(within(value)), f"what is in {local} in {ours.f_code.co_name}, under {name}")
-        shown = rich.traceback.Traceback.extract(type(link), link, link.__traceback__, show_locals=True)
-        for shown_frame in (frame for stack in shown.stacks for frame in stack.frames):
-            if shown_frame.filename.startswith(OURS):
-                for local, node in (shown_frame.locals or {}).items():
-                    assert_hidden(node.render(), f"rich's {local} in {shown_frame.name}, under {name}")
-    return frames
+                    yield f"what is in {local} in {ours.f_code.co_name}, under {name}", " ".join(within(value))
+        drawn = rich.traceback.Traceback.extract(type(link), link, link.__traceback__, show_locals=True)
+        for shown in (frame for stack in drawn.stacks for frame in stack.frames):
+            if shown.filename.startswith(OURS):
+                for local, node in (shown.locals or {}).items():
+                    yield f"rich's {local} in {shown.name}, under {name}", node.render()
+
+
+def assert_error_hides(error: BaseException) -> int:
+    """Looks at all that an error shows; in how many places there were locals of our frames."""
+    places = [*shown_by(error)]
+    for where, text in places:
+        assert_hidden(text, where)
+    return sum(", line " in where for where, _ in places)
+
+
+def pieces(secret: str) -> list[str]:
+    """Parts of a secret, so that what shows only some of it is found too; not the id, which is no secret."""
+    start = 52 if api_keys_client.key_id_from_secret(secret) else 0
+    return [secret[start : start + 16], secret[-40:-24], secret[-16:]]
+
+
+def assert_hides(shown: Iterable[tuple[str, str | bytes]], *secrets: str) -> None:
+    hidden = [piece for secret in secrets for piece in pieces(secret)]
+    for where, text in shown:
+        assert_hidden(text, where, hidden)
 
 
 def end_of(call: Callable[[ApiKeysClient], object], client: ApiKeysClient) -> object:

@@ -1,4 +1,4 @@
-"""The pages written by hand: their sections, tables, examples and links."""
+"""The pages: their sections, tables, examples and links."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Page:
 
     def broken_links(self) -> list[str]:
         """Those within the project that lead nowhere."""
-        links = [link for link in _LINK.findall(self.text) if not link.startswith("https://")]
+        links = [link for link in _LINK.findall(self.text) if not link.startswith(("http://", "https://"))]
         return [link for link in links if not self._leads_somewhere(link)]
 
     def _leads_somewhere(self, link: str) -> bool:
@@ -63,9 +63,12 @@ class Page:
 
     def _anchors(self) -> set[str]:
         """What a fragment can lead to, by GitHub's rules for headings that don't repeat."""
-        return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in self._sections}
+        titles = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in self._sections)
+        headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+        return {*headings, *re.findall(r'<a (?:id|name)="([^"]+)"', self.text)}
 
 
-def written_by_hand() -> list[Page]:
-    pages = [*PROJECT.glob("*.md"), *(PROJECT / "docs" / "guides").glob("*.md")]
+def all_pages() -> list[Page]:
+    """Those written by hand, and the generated ones."""
+    pages = [page for place in (".", "docs", "docs/guides") for page in (PROJECT / place).glob("*.md")]
     return [Page(str(path.relative_to(PROJECT))) for path in sorted(pages)]

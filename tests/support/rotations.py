@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
+import json
 import re
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import urllib3
 from hypothesis import settings
 
-import api_keys_client
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient, CreatedKey, NotStored, RotationError, key_id_from_secret
-from api_keys_client.sandbox import Sandbox
+from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.clients import BlockingClient
 
-OURS = str(Path(api_keys_client.__file__).parent)
 # The same examples each time, however busy the machine is.
 properties = settings(deadline=None, derandomize=True, max_examples=200)
 
 NONCE = "0123456789ab"
-LIMIT_REACHED = "Maximum number of active keys reached"
 
 
 class Shelf:
@@ -62,12 +58,29 @@ def settled(client: ApiKeysClient, call: Callable[[], Any]) -> Any:
     async def wait() -> Any:
         return await call()
 
-    return blocking_loop(client).run_until_complete(wait()) if isinstance(client, BlockingClient) else call()
+    return client._loop.run_until_complete(wait()) if isinstance(client, BlockingClient) else call()
 
 
-def blocking_loop(client: ApiKeysClient) -> asyncio.AbstractEventLoop:
-    """The event loop behind an async client that looks like a sync one."""
-    return cast("BlockingClient", client)._loop
+class Cut:
+    """One rotation that is cut off: its server, its caller's store, and the secrets that nothing may show."""
+
+    def __init__(self, sandbox: Sandbox, client: ApiKeysClient) -> None:
+        old = client.create("ci", ["TASK-ADMIN"])
+        self.sandbox = sandbox
+        self.old_id = old.id
+        self.shelf = Shelf(old)
+        self.secrets = [sandbox.token, self.shelf.secret]
+
+    def keep(self, new: CreatedKey) -> None:
+        """Remembers a secret, of which nothing may show later."""
+        self.secrets.append(new.key.get_secret_value())
+
+    def assert_left(self, next_client: ApiKeysClient, stored: str, left: str, error: BaseException | None) -> None:
+        """Which key is stored and which are active, "old" or "new"; then all that holds after any cut."""
+        names = {self.old_id: "old"}
+        assert names.get(self.shelf.key_id, "new") == stored
+        assert {names.get(key_id, "new") for key_id in active(self.sandbox)} == {*left.split()}
+        assert_survived(self.sandbox, next_client, self.shelf, self.old_id, error)
 
 
 def caught(call: Callable[[], object]) -> BaseException | None:
@@ -119,40 +132,6 @@ def assert_survived(
     assert active(sandbox) == {shelf.key_id}
 
 
-def shown_by(error: BaseException) -> Iterator[tuple[str, str]]:
-    """All that a program may show of an error, of those behind it, and of our frames."""
-    waiting: list[BaseException | None] = [error]
-    seen = set[int]()
-    while waiting:
-        link = waiting.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        waiting += [link.__cause__, link.__context__]
-        name = type(link).__name__
-        yield f"the text of {name}", f"{link} {link!r} {getattr(link, '__notes__', '')}"
-        yield f"the traceback of {name}", "".join(traceback.format_exception(link))
-        yield f"the attributes of {name}", repr(vars(link))
-        for frame in traceback.TracebackException.from_exception(link, capture_locals=True).stack:
-            if frame.filename.startswith(OURS):
-                yield f"{frame.name}, line {frame.lineno}, under {name}", str(frame.locals)
-        if isinstance(link, api_keys_client.ApiKeysError):
-            yield f"the pickle of {name}", pickle.dumps(link, 0).decode("latin-1")
-
-
-def pieces(secret: str) -> list[str]:
-    """Parts of a secret, so that what shows only some of it is found too; not the id, which is no secret."""
-    start = 52 if key_id_from_secret(secret) else 0
-    return [secret[start : start + 16], secret[-40:-24], secret[-16:]]
-
-
-def assert_hides(shown: Iterator[tuple[str, str]], *secrets: str) -> None:
-    for where, text in shown:
-        for secret in secrets:
-            for piece in pieces(secret):
-                assert piece not in text, f"{where} shows {piece}"
-
-
 def store(_: CreatedKey) -> None:
     """Keeps nothing: for rotations whose new key nobody needs."""
 
@@ -169,6 +148,19 @@ def rotation_error(call: Callable[[], object]) -> RotationError:
     with pytest.raises(RotationError) as caught_error:
         call()
     return caught_error.value
+
+
+def changed(change: Callable[[Any], object]) -> Fault:
+    """The request takes effect, and its answer is changed."""
+
+    def act(exchange: Exchange) -> Any:
+        response = exchange.answer()
+        body = json.loads(response.get_data())
+        change(body)
+        response.set_data(json.dumps(body))
+        return response
+
+    return Fault("changed", act)
 
 
 def made_by_hand(sandbox: Sandbox, description: str, *roles: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from api_keys_client import CreatedKey, NotStored, stores
-from tests.support.rotations import assert_hides, caught, shown_by
+from tests.support.leaks import assert_hides, shown_by
+from tests.support.rotations import caught
 
 KEY_ID = "8f2b6a1c-0d3e-4f56-8a79-b1c2d3e4f506"
 OLD = "OldSecret0123456789+/" * 5 + "abc="
