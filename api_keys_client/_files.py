@@ -51,6 +51,9 @@ Version: TypeAlias = tuple[int, ...]
 LOCK_SECONDS = 30.0
 """How long a writer waits for others that write in the same folder."""
 
+LOCK_NAME = ".api-keys-lock"
+"""An empty file in each folder with a file that several may write to."""
+
 _MAX_UPDATES = 5
 """How often a file is read and written anew because another program changed it meanwhile."""
 
@@ -213,17 +216,22 @@ def _flush(folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other threads and processes that write in the folder out; on Windows, nobody."""
-    if os.name != "posix":
-        # No folder can be opened there.
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    """Keeps other threads and processes that write in the folder out; on Windows, nobody.
+
+    The lock is a file of its own, because the target is replaced, and anyone who reads the folder could lock that.
+    It stays there: whoever deleted it would let in two at once.
+    """
+    # A symlink is not followed, and a FIFO not waited for.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | flags, 0o600)
+    except OSError as error:
+        raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {_reason(error)}") from None
     try:
         until, wait = time.monotonic() + LOCK_SECONDS, 0.001
         while not _lock(handle):
             if time.monotonic() > until:
-                raise NotStored(f"others were writing in its folder for {LOCK_SECONDS:g} seconds")
+                raise NotStored(f"its lock, {LOCK_NAME} beside it, was not free for {LOCK_SECONDS:g} seconds")
             # The system's own wait for a lock has no limit.
             time.sleep(wait)
             wait = min(2 * wait, 0.1)

@@ -27,6 +27,7 @@ from tests.support.cli_runs import (
     within_while,
 )
 from tests.support.interrupts import press_here
+from tests.support.storing import left_in
 
 SECRET = "c2VjcmV0" * 12
 MISTAKES: dict[str, list[tuple[str, ...]]] = {
@@ -125,7 +126,7 @@ def test_a_token_that_is_typed_for_a_name_is_not_printed(
         # Not in the form that Python and a terminal would give it either, nor the most of it.
         assert token[: len(token) // 2 + 1] not in run.all, place
         assert run.err == "" or "--debug" in place or len(run.err.splitlines()) <= 2, place
-    assert [*tmp_path.iterdir()] == []
+    assert left_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])

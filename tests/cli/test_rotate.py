@@ -23,6 +23,7 @@ from tests.support.cli_runs import (
 )
 from tests.support.interrupts import press_here
 from tests.support.rotations import made_by_hand
+from tests.support.storing import left_in
 
 
 def test_rotate_puts_a_new_key_into_a_file(engine: Sandbox, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_rotate_wants_exactly_one_good_target(engine: Sandbox, tmp_path: Path, m
     ):
         check_refused(within(engine, "rotate", old, *target.split()), 2)
     assert [request.operation for request in engine.requests] == ["create"]
-    assert [*tmp_path.iterdir()] == []
+    assert left_in(tmp_path) == []
 
 
 def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox) -> None:

@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from api_keys_client import InvalidRequestError, NotStored, _files, stores
 from tests.support.interrupts import press_here
 from tests.support.rotations import caught
-from tests.support.storing import NEW, begun, created, not_stored
+from tests.support.storing import NEW, begun, created, left_in, not_stored
 
 if sys.platform == "win32":
     pytest.skip("modes, links and signals are POSIX's", allow_module_level=True)
@@ -33,8 +33,8 @@ def env(tmp_path: Path) -> Path:
 
 
 def values(path: Path) -> dict[str, str | None]:
-    """What a dotenv file holds, beside which nothing was left."""
-    assert [*path.parent.iterdir()] == [path]
+    """What a dotenv file holds, beside which nothing was left but the lock."""
+    assert left_in(path.parent) == [path.name]
     return dotenv_values(path, interpolate=False)
 
 
@@ -136,7 +136,7 @@ for number in range(10):
         assert target.read_text() in written
         # Where nothing may be overwritten, the others were told so.
         assert len(written) == (len(secrets) if overwrite else 1)
-        assert [*tmp_path.iterdir()] == [target]
+        assert left_in(tmp_path) == [target.name]
 
 
 class TestNewFile:
@@ -155,7 +155,7 @@ class TestNewFile:
         for overwrite in neither:
             with pytest.raises(InvalidRequestError, match="overwrite="):
                 stores.file(tmp_path / "engine", overwrite=overwrite)
-        assert {*tmp_path.iterdir()} == {new, empty}
+        assert left_in(tmp_path) == ["empty", "new"]
 
     @pytest.mark.parametrize("exists", [True, False])
     def test_what_appears_right_before_it_has_the_name_is_kept(
@@ -167,7 +167,7 @@ class TestNewFile:
         before_each_rename(monkeypatch, lambda: appends(target))
         assert "it is there already" in not_stored(stores.file(target, overwrite=False))
         assert target.read_text() == "ADDED=2\n"
-        assert [*tmp_path.iterdir()] == [target]
+        assert left_in(tmp_path) == [target.name]
 
 
 class TestChangedMeanwhile:
@@ -209,7 +209,7 @@ class TestChangedMeanwhile:
         monkeypatch.setattr(os, "link", fail)
         store = stores.env_file(env, "KEY")
         assert "Operation not permitted: make an empty file of that name first" in not_stored(store)
-        assert [*env.parent.iterdir()] == []
+        assert left_in(env.parent) == []
         env.touch()
         store(created())
         assert values(env) == {"KEY": NEW}
@@ -218,7 +218,7 @@ class TestChangedMeanwhile:
         before_each_rename(monkeypatch, lambda: appends(env))
         assert "another program changed it 5 times" in not_stored(stores.env_file(env, "KEY"))
         assert env.read_text() == "OTHER=1\n" + "ADDED=2\n" * 5
-        assert [*env.parent.iterdir()] == [env]
+        assert left_in(env.parent) == [env.name]
 
     def test_a_symlink_that_appears_meanwhile_is_not_followed(self, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         elsewhere = env.with_name("elsewhere")
@@ -231,17 +231,17 @@ class TestChangedMeanwhile:
         before_each_rename(monkeypatch, link)
         assert "symlink" in not_stored(stores.env_file(env, "KEY"))
         assert elsewhere.read_text() == "OTHER=1\n"
-        assert {*env.parent.iterdir()} == {env, elsewhere}
+        assert left_in(env.parent) == [env.name, elsewhere.name]
 
 
 class TestTheLock:
-    """On the folder, because the file itself is replaced."""
+    """On a file beside it, because the file itself is replaced."""
 
     def test_one_that_is_held_for_ever_is_waited_for_no_longer_than_said(
         self, env: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = stores.env_file(env, "KEY")
-        held = os.open(env.parent, os.O_RDONLY)
+        held = os.open(env.parent / _files.LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             pressing = threading.Thread(target=press_here)
@@ -251,7 +251,7 @@ class TestTheLock:
             assert isinstance(error, KeyboardInterrupt)
 
             monkeypatch.setattr(_files, "LOCK_SECONDS", 0.5)
-            assert not_stored(store) == f"{env}: others were writing in its folder for 0.5 seconds"
+            assert not_stored(store) == f"{env}: its lock, .api-keys-lock beside it, was not free for 0.5 seconds"
         finally:
             os.close(held)
         assert env.read_text() == "OTHER=1\n"
@@ -286,3 +286,22 @@ os.wait()
 """
         begun(code, env).communicate()
         assert values(env) == {"OTHER": "1", "A": "1", "B": "2"}
+
+    def test_only_its_owner_can_open_it(self, env: Path) -> None:
+        """Anyone else could hold it for ever."""
+        before = os.umask(0)
+        try:
+            stores.env_file(env, "KEY")(created())
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((env.parent / _files.LOCK_NAME).stat().st_mode) == 0o600
+
+    def test_what_else_has_its_name_is_not_followed_or_waited_for(self, env: Path) -> None:
+        lock, victim = env.parent / _files.LOCK_NAME, env.parent / "victim"
+        lock.symlink_to(victim)
+        assert "its lock, .api-keys-lock beside it, cannot be had" in not_stored(stores.env_file(env, "KEY"))
+        assert not victim.exists()
+        lock.unlink()
+        lock.mkdir()
+        assert "cannot be had: Is a directory" in not_stored(stores.env_file(env, "KEY"))
+        assert env.read_text() == "OTHER=1\n"

@@ -14,7 +14,18 @@ import pytest
 from api_keys_client import NotStored, stores
 from tests.support.leaks import assert_hides, shown_by
 from tests.support.rotations import caught
-from tests.support.storing import MAKERS, NEW, OLD, MakeStore, begun, created, looks_into_proc, not_stored, unchanged
+from tests.support.storing import (
+    MAKERS,
+    NEW,
+    OLD,
+    MakeStore,
+    begun,
+    created,
+    left_in,
+    looks_into_proc,
+    not_stored,
+    unchanged,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
 
@@ -26,7 +37,7 @@ def test_it_holds_the_secret_and_nothing_else(target: Path, monkeypatch: pytest.
     monkeypatch.chdir("/")
     store(created())
     assert target.read_bytes() == NEW.encode()
-    assert [*target.parent.iterdir()] == [target]
+    assert left_in(target.parent) == [target.name]
     fresh(created())
     assert target.with_name("fresh").read_text() == NEW
 
@@ -159,7 +170,7 @@ def test_a_rename_that_fails_has_stored_nothing(target: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fsync)
     assert os.strerror(errno.EISDIR) in not_stored(stores.file(target))
-    assert [*target.parent.iterdir()] == [target]
+    assert left_in(target.parent) == [target.name]
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
@@ -193,4 +204,4 @@ def test_what_cuts_it_off_shows_no_secret_and_leaves_no_copy(
         assert unchanged(target)
     else:
         assert NEW in target.read_text()
-    assert [*target.parent.iterdir()] == [target]
+    assert left_in(target.parent) == [target.name]
