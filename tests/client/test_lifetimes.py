@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,6 +23,7 @@ from api_keys_client import (
     lifetime,
 )
 from api_keys_client.sandbox import Fault, Operation, Sandbox
+from api_keys_client.sandbox.faults import Dropped, Exchange
 from tests.support.clients import requests
 from tests.support.rotations import made_by_hand
 
@@ -341,3 +344,48 @@ def test_whether_a_key_has_expired(client: ApiKeysClient) -> None:
     assert not lifetime(client.create("x")).expired(datetime.max.replace(tzinfo=UTC))
     with pytest.raises(InvalidRequestError, match="offset"):
         lifetime(record).expired(datetime(2100, 1, 1))  # without an offset
+
+
+def test_a_sweep_whose_answer_came_late_or_never_ended_what_it_may_have_ended(
+    sandbox: Sandbox, client: ApiKeysClient, clock: Clock
+) -> None:
+    gone, kept = keys_of_all_kinds(sandbox, client)
+    clock.ahead = HOUR
+    late: list[threading.Thread] = []
+    release = threading.Event()
+
+    def act(exchange: Exchange) -> Any:
+        late.append(threading.Thread(target=lambda: (release.wait(), exchange.answer())))
+        late[-1].start()
+        raise Dropped
+
+    sandbox.queue(Fault("late", act), operation="deactivate", times=len(gone))
+    swept = client.with_options(max_attempts=1).sweep(grace=FAR)
+    assert [ended.error and ended.error.outcome for ended in swept] == [Outcome.UNKNOWN] * len(gone)
+    release.set()
+    for thread in late:
+        thread.join()
+    assert active(sandbox) == kept
+
+
+def test_a_sweep_that_is_killed_is_gone_on_with(sandbox: Sandbox, client: ApiKeysClient, clock: Clock) -> None:
+    _, kept = keys_of_all_kinds(sandbox, client)
+    clock.ahead = HOUR
+    code = (
+        "import sys; from datetime import timedelta; from api_keys_client import ApiKeysClient\n"
+        "ApiKeysClient(sys.argv[1], token=sys.argv[2]).sweep(grace=timedelta(days=400))"
+    )
+    sweeping = threading.Semaphore(0)
+
+    def act(exchange: Exchange) -> Any:
+        sweeping.release()
+        exchange.pause(30)
+        return exchange.answer()
+
+    sandbox.queue(Fault("held", act), operation="deactivate")
+    with subprocess.Popen([sys.executable, "-c", code, sandbox.url, sandbox.token]) as process:
+        sweeping.acquire()
+        process.kill()
+    assert kept <= active(sandbox)
+    client.sweep(grace=FAR)
+    assert active(sandbox) == kept
