@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient
-from api_keys_client._core.options import MAX_IDLE_SECONDS, POOL_SIZE
-from api_keys_client._transport import aiohttp_connections
+from api_keys_client._core.options import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
 from tests.support.tasks import PATIENCE, cancel, run, soon, unshaken, until
-from tests.support.wire import KEY_ID, Peer, Request, Server, answer, good, say
+from tests.support.wire import KEY_ID, Peer, Request, Server, good, say
 
 
 @pytest.mark.parametrize(
@@ -40,35 +39,6 @@ def test_as_many_requests_go_out_as_it_says(
     with Server(good, say(), say(), say()) as server:
         run(main())
         assert server.operations() == ["list", *[operation] * 3]
-
-
-def test_a_create_takes_no_connection_that_was_idle_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def connections() -> int:
-        before = server.connections
-        async with AsyncApiKeysClient(server.url, token="token") as client:
-            for _ in range(3):
-                await client.create()
-        return server.connections - before
-
-    with Server() as server:
-        assert MAX_IDLE_SECONDS <= 1
-        assert run(connections()) == 1
-        monkeypatch.setattr(aiohttp_connections, "MAX_IDLE_SECONDS", 0.0)
-        assert run(connections()) == 3
-
-
-def test_no_cookie_is_kept() -> None:
-    cookies = ("Set-Cookie: ACCESS_TOKEN=x; Path=/", "Set-Cookie: other=y")
-
-    async def main() -> None:
-        async with AsyncApiKeysClient(server.url.replace("127.0.0.1", "localhost"), token="token") as client:
-            for _ in range(3):
-                await client.list()
-
-    with Server(*[answer(200, b"[]", *cookies)] * 3) as server:
-        run(main())
-        assert len(server.requests) == 3
-        assert all("cookie" not in request.headers for request in server.requests)
 
 
 def test_a_view_has_its_own_times() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from api_keys_client import Role
 from api_keys_client.sandbox import Sandbox
 from tests.support.cli_runs import (
-    CONTROL,
     HARMLESS,
     HOSTILE,
     LONG,
@@ -60,24 +59,6 @@ def test_one_key_is_names_and_values_and_its_id_is_whole(engine: Sandbox) -> Non
         f"description  {HARMLESS}",
         "state        active",
     ]
-
-
-def test_no_color_is_obeyed_and_json_has_none(engine: Sandbox) -> None:
-    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
-    run = in_terminal(engine, "list", NO_COLOR="1")
-    assert run.code == 0
-    assert not COLOUR.search(run.out)
-    run = in_terminal(engine, "get", key_id, "--json")
-    assert not CONTROL.search(run.out)
-    assert run.document["description"] == HOSTILE
-
-
-def test_a_terminal_that_can_do_little_gets_no_control_characters(engine: Sandbox) -> None:
-    ids = [made(engine) for _ in range(2)]
-    run = in_terminal(engine, "deactivate", "--yes", *ids, TERM="dumb")
-    assert run.code == 0
-    assert "\x1b" not in run.out
-    assert "2 deactivated." in run.out
 
 
 def test_an_error_names_the_whole_id_and_is_two_lines(engine: Sandbox) -> None:

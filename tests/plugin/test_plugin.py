@@ -220,57 +220,6 @@ def test_no_secret_is_in_the_output(pytester: pytest.Pytester) -> None:
     assert secret not in output
 
 
-def test_async_client_runs_on_any_event_loop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = """
-        import asyncio
-        import gc
-
-        idle = asyncio.new_event_loop()
-
-        def test_asyncio_run(async_api_keys_client):
-            async def use():
-                async with async_api_keys_client as client:
-                    assert (await client.create("x")).description == "x"
-
-            asyncio.run(use())
-
-        def test_a_loop_that_stays_open(async_api_keys_client):
-            idle.run_until_complete(async_api_keys_client.list())
-
-        async def refused(view):
-            with pytest.raises(AuthenticationError):
-                await view.list()
-
-        @pytest.mark.parametrize("run", [asyncio.run, idle.run_until_complete])
-        def test_a_view(async_api_keys_client, run):
-            view = async_api_keys_client.with_options(token=lambda: "wrong").with_options(deadline=5)
-            run(refused(view))
-            with pytest.raises(ConfigurationError):
-                view.with_options(token="two words")
-
-        def test_no_asyncio_and_no_call(async_api_keys_client):
-            with pytest.raises(ConfigurationError, match="no asyncio event loop"):
-                async_api_keys_client.list().send(None)
-
-        @pytest.mark.asyncio(loop_scope="session")
-        @pytest.mark.parametrize("turn", [1, 2])
-        async def test_pytest_asyncio_with_a_loop_for_all(async_api_keys_client, turn):
-            assert await async_api_keys_client.list() == []
-            await async_api_keys_client.create("x")
-
-        def test_nothing_was_left_open():
-            idle.run_until_complete(idle.shutdown_asyncgens())
-            idle.close()
-            gc.collect()
-    """
-    # Says what was left open, which is then an error.
-    monkeypatch.setenv("PYTHONDEVMODE", "1")
-    options = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
-    result = write(pytester, source).runpytest_subprocess(*OPTIONS, *options)
-    result.assert_outcomes(passed=8)
-    assert result.errlines == []
-
-
 def test_nothing_heavy_is_loaded_until_a_fixture_asks_for_it(pytester: pytest.Pytester) -> None:
     source = f"""
         import sys

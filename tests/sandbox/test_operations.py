@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-
-import pytest
 
 from api_keys_client.sandbox import Sandbox
 from tests.support.calling import KEYS, PATIENCE, Caller, caller_on, one_of_each
 
 WRONG = {"Authorization": "Bearer wrong"}
 FIELDS = {"id", "is_active", "created_at", "message", "roles"}
-
-
-def test_a_record_has_the_fields_that_have_a_value(caller: Caller) -> None:
-    key = caller.create(description="ours", id="mine", key="mine", is_active=False)
-    assert set(key) == {*FIELDS, "key", "description"}
-    assert (key["description"], key["is_active"]) == ("ours", True)
-    assert "mine" not in (key["id"], key["key"])
-    assert key["message"]
-    listed = {name: value for name, value in key.items() if name != "key"} | {"message": ""}
-    assert caller.call("GET", KEYS).json == [listed]
-    bare = caller.create()
-    assert set(caller.call("GET", f"{KEYS}{bare['id'].upper()}").json) == FIELDS
-    caller.deactivate(key["id"])
-    ended = caller.call("GET", f"{KEYS}{key['id']}").json
-    assert set(ended) == {*FIELDS, "description", "deactivated_at"}
-    assert ended["is_active"] is False
 
 
 def test_what_is_invalid_is_said_in_one_string(caller: Caller) -> None:
@@ -62,14 +42,6 @@ def test_the_limit_holds_when_many_threads_create_at_once() -> None:
         assert len(sandbox.requests) == 64
 
 
-def test_a_list_is_in_no_particular_order(engine: Sandbox, caller: Caller) -> None:
-    made = [caller.create()["id"] for _ in range(12)]
-    listed = caller.list_ids()
-    assert sorted(listed) == sorted(made)
-    assert listed not in (made, made[::-1], sorted(made))
-    assert [key.id for key in engine.keys()] == made
-
-
 def test_a_deactivation_has_no_body_and_moves_deactivated_at(engine: Sandbox, caller: Caller) -> None:
     key = caller.create()
     assert engine.accepts(key["key"])
@@ -84,52 +56,8 @@ def test_a_deactivation_has_no_body_and_moves_deactivated_at(engine: Sandbox, ca
     assert not engine.accepts(key["key"])
 
 
-def test_created_at_is_the_start_of_the_process() -> None:
-    before = datetime.now()
-    with Sandbox() as sandbox:
-        after = datetime.now()
-        with caller_on(sandbox.url, sandbox.token) as caller:
-            (moment,) = {caller.create()["created_at"] for _ in range(3)}
-    assert before <= datetime.fromisoformat(moment) <= after
-
-
-def test_a_secret_has_the_id_and_43_characters(caller: Caller) -> None:
-    keys = [caller.create() for _ in range(3)]
-    for key in keys:
-        key_id, secret = base64.b64decode(key["key"], validate=True).decode().split(":")
-        assert key_id == key["id"]
-        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", secret)
-    assert len({key["key"] for key in keys}) == 3
-
-
-@pytest.mark.parametrize(
-    ("headers", "detail"),
-    [
-        ({}, "Requires authentication"),
-        ({"Authorization": ""}, "Requires authentication"),
-        ({"Authorization": "Bearer"}, "Bad credentials"),
-        ({"Authorization": "Basic abc"}, "Bad credentials"),
-        ({"Authorization": "Bearer a b"}, "Bad credentials"),
-        (WRONG, "Unauthorized"),
-    ],
-)
-def test_who_is_not_let_in(engine: Sandbox, caller: Caller, headers: dict[str, str], detail: str) -> None:
-    answers = one_of_each(caller, headers=headers)
-    assert [(answer.status, answer.detail) for answer in answers] == [(401, detail)] * 4
-    assert engine.keys() == []
-
-
 def test_a_minted_key_and_a_wrong_cookie_are_not_let_in(caller: Caller) -> None:
     minted = {"Authorization": f"Bearer {caller.create(roles=['ORG-ADMIN'])['key']}"}
     wrong = {**caller.headers, "Cookie": 'ACCESS_TOKEN="Bearer wrong"'}
     for headers in (minted, wrong):
         assert [answer.status for answer in one_of_each(caller, headers=headers)] == [401] * 4
-
-
-def test_who_is_let_in(engine: Sandbox, caller: Caller) -> None:
-    for headers in (
-        {"Authorization": f"bEARER {engine.token}"},
-        {"Cookie": f'ACCESS_TOKEN="Bearer {engine.token}"'},
-        {**caller.headers, "Cookie": "other=1"},
-    ):
-        assert caller.call("GET", KEYS, headers=headers).status == 200

@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import stat
-import threading
 from pathlib import Path
 
 import pytest
@@ -88,26 +87,6 @@ def test_it_is_on_the_disk_before_it_has_the_name(target: Path, monkeypatch: pyt
     beside = steps[0][1]
     assert Path(beside).parent == target.parent
     assert steps == [("flush", beside, OLD), ("rename", beside, NEW), ("flush", str(target.parent), NEW)]
-
-
-def test_whoever_reads_sees_one_secret_or_the_other(target: Path) -> None:
-    reading, written = threading.Event(), threading.Event()
-    seen = set[str]()
-
-    def read() -> None:
-        while not written.is_set():
-            seen.add(target.read_text())
-            reading.set()
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    reading.wait()
-    store = stores.file(target)
-    for number in range(50):
-        store(created(OLD if number % 2 else NEW))
-    written.set()
-    reader.join()
-    assert seen <= {OLD, NEW}
 
 
 def test_a_process_killed_before_the_rename_leaves_the_old_one(target: Path) -> None:

@@ -59,19 +59,6 @@ def test_a_rotation_error_comes_back_without_its_undo() -> None:
             again.undo()
 
 
-def test_what_an_error_was_not_told_it_does_not_know() -> None:
-    for kind in ALL:
-        error = kind("It failed.")
-        assert (error.status, error.detail, error.outcome, error.key_id) == (None, None, None, None)
-        assert (error.attempts, error.elapsed, error.retryable) == (0, 0.0, False)
-        assert type(error.elapsed) is float
-        assert error.next_step == kind.next_step
-    assert RateLimitedError("Slow.").retry_after is None
-    assert OutcomeUnknownError("Lost.").reason == ""
-    stopped = RotationError("Stopped.")
-    assert (stopped.stage, stopped.old_id, stopped.new_id, stopped.leftovers) == ("", "", None, [])
-
-
 def test_a_next_step_of_its_own_takes_the_place_of_the_kinds() -> None:
     error = RateLimitedError("Slow.", next_step="Call tomorrow.")
     assert error.next_step == "Call tomorrow."
@@ -86,14 +73,6 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_every_error_has_a_next_step() -> None:
     for kind in ALL:
         assert kind.next_step or kind.__name__ in ("ApiKeysError", "ConfigurationError")
-
-
-def test_an_outcome_reads_as_its_value() -> None:
-    text: str = Outcome.NOT_SENT
-    assert f"{text}" == str(text) == Outcome.NOT_SENT.value == text == "not_sent"
-    assert f"{Outcome.NOT_SENT:>10}|{Outcome.NOT_SENT!r}" == "  not_sent|<Outcome.NOT_SENT: 'not_sent'>"
-    assert all(pickle.loads(pickle.dumps(Outcome.NOT_SENT, protocol)) is Outcome.NOT_SENT for protocol in range(6))
-    assert [str(outcome) for outcome in Outcome] == ["not_sent", "rejected", "applied", "unknown"]
 
 
 def test_some_errors_are_caught_as_others() -> None:

@@ -109,18 +109,6 @@ def test_a_token_function_is_asked_on_each_call_only() -> None:
     assert asked == [1]
 
 
-def test_an_async_token_function_is_refused() -> None:
-    async def token() -> str:
-        return SECRET
-
-    class Vault:
-        async def __call__(self) -> str:
-            return SECRET
-
-    for source in (token, Vault()):
-        assert "this one is async" in str(refusal(token=source))
-
-
 def test_no_repr_or_pickle_shows_the_token() -> None:
     context = ssl.create_default_context()
     client = ApiKeysClient("https://example.com", token=SECRET, proxy="http://user:s3cret@proxy", ssl_context=context)

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from api_keys_client import ConfigurationError, Outcome, OutcomeUnknownError, UnexpectedResponseError
-from api_keys_client._core.policy import never_ended, note, other_key_answered, token_failure
+from api_keys_client import Outcome, OutcomeUnknownError, UnexpectedResponseError
+from api_keys_client._core.policy import never_ended, note, other_key_answered
 from tests.support.judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
 
 
@@ -122,18 +122,6 @@ def test_an_interruption_is_told_what_it_means() -> None:
     interruption = KeyboardInterrupt()
     note(interruption, 7)
     assert vars(interruption)["__notes__"] == ["7"]
-
-
-def test_a_token_that_is_gone_is_told_with_what_was_tried() -> None:
-    call, gone = ALL["deactivate"], ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
-    error = token_failure(call, gone, attempts=0, elapsed=0.0, worst_outcome=None)
-    assert (str(error), error.outcome, error.key_id) == ("Gone. Nothing was sent.", Outcome.NOT_SENT, KEY_ID)
-    error = token_failure(call, gone, attempts=2, elapsed=1.5, worst_outcome=Outcome.UNKNOWN)
-    assert (error.attempts, error.elapsed, error.outcome) == (2, 1.5, Outcome.UNKNOWN)
-    assert str(error) == "deactivate: Gone. The key may be deactivated or still active. Correct the setting."
-    gone = ConfigurationError("Gone.", outcome=Outcome.NOT_SENT, next_step="Nothing was sent.")
-    error = token_failure(READS["list"], gone, attempts=1, elapsed=0.5, worst_outcome=None)
-    assert error.args == ("list: Gone.",)
 
 
 def test_a_key_that_nothing_could_end_any_more_is_told() -> None:

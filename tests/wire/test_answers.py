@@ -22,7 +22,6 @@ from api_keys_client import (
     KeyLimitReachedError,
     Outcome,
     OutcomeUnknownError,
-    ServerError,
     UnexpectedResponseError,
 )
 from tests.support.certificates import presenting, trusting
@@ -150,20 +149,6 @@ def test_a_deactivation_that_is_answered_without_a_record_is_read_back(connect: 
     with Server(WRONG[name]) as server:
         assert not connect(server.url, token="token").deactivate(KEY_ID).is_active
         assert server.operations() == ["deactivate", "get"]
-
-
-def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
-    with Server(answer(200), answer(501)) as server, ApiKeysClient(server.url, token="token") as client:
-        error = failure(client, "deactivate")
-    assert isinstance(error, ServerError)
-    assert (error.outcome, error.attempts) == (Outcome.APPLIED, 2)
-
-
-def test_a_deactivation_whose_record_says_active_is_unknown() -> None:
-    with Server(answer(200, GOOD["create"])) as server, ApiKeysClient(server.url, token="token") as client:
-        error = failure(client, "deactivate")
-    assert isinstance(error, UnexpectedResponseError)
-    assert error.outcome is Outcome.UNKNOWN
 
 
 def test_a_token_that_is_gone_leaves_open_what_became_of_the_key() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from email.utils import formatdate
-from time import monotonic, time
+from time import monotonic
 
 import pytest
 
-from api_keys_client import Outcome, PermissionDeniedError, RateLimitedError
+from api_keys_client import Outcome, PermissionDeniedError
 from tests.support.clients import Connect
-from tests.support.failing import changed, create_and_another, failure, memory_bound
+from tests.support.failing import create_and_another, failure, memory_bound
 from tests.support.wire import (
     CHUNKED,
     MIB,
@@ -79,24 +78,3 @@ def test_429_is_replayed_when_it_says(connect: Connect) -> None:
         assert connect(server.url, token="token").create()
         assert 1 <= monotonic() - began < 9
         assert server.operations() == ["create"] * 3
-
-
-@create_and_another
-def test_429_that_asks_for_too_long_is_raised(connect: Connect, operation: str) -> None:
-    for retry_after in ("3600", formatdate(time() + 3600, usegmt=True)):
-        with Server(slow_down(retry_after)) as server:
-            error = failure(connect(server.url, token="token", deadline=80_000), operation)
-            assert isinstance(error, RateLimitedError)
-            assert error.retry_after == pytest.approx(3600, abs=10)
-            assert error.outcome is changed(operation, Outcome.REJECTED)
-            assert error.detail == "Slow down"
-            assert server.operations() == [operation]
-
-
-def test_429_that_asks_for_more_than_the_deadline_leaves_is_raised_at_once(connect: Connect) -> None:
-    with Server(slow_down("0"), slow_down("30")) as server:
-        error = failure(connect(server.url, token="token", deadline=20), "create")
-        assert isinstance(error, RateLimitedError)
-        assert error.retry_after == 30
-        assert error.elapsed < 9
-        assert server.operations() == ["create"] * 2
