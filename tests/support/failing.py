@@ -27,7 +27,6 @@ OPERATIONS: Final[dict[str, Callable[[ApiKeysClient], object]]] = {
     "get": lambda client: client.get(KEY_ID),
     "deactivate": lambda client: client.deactivate(KEY_ID),
 }
-each_operation = pytest.mark.parametrize("operation", OPERATIONS)
 create_and_another = pytest.mark.parametrize("operation", ["create", "deactivate"])
 
 
