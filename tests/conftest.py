@@ -15,7 +15,7 @@ from api_keys_client.sandbox import Sandbox
 from tests.support.calling import Caller, caller_on
 from tests.support.clients import PROXIES, BlockingClient, Connect
 
-ENVIRONMENT = ("API_KEYS_BASE_URL", "API_KEYS_TOKEN", "BEARER_TOKEN")
+ENVIRONMENT = ("API_KEYS_BASE_URL", "API_KEYS_TOKEN", "BEARER_TOKEN", "API_KEYS_PROFILE", "API_KEYS_CONFIG")
 
 
 def pytest_configure(config: pytest.Config) -> None:

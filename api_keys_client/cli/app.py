@@ -12,11 +12,12 @@ import click
 
 import api_keys_client
 from api_keys_client.cli.commands import get, list_keys, run_sandbox, show_version
-from api_keys_client.cli.common import CliError, ExitCode
 from api_keys_client.cli.completion import completion_options
+from api_keys_client.cli.config import config
 from api_keys_client.cli.create import create
 from api_keys_client.cli.deactivate import deactivate
 from api_keys_client.cli.doctor import doctor
+from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.output import Output, give_up_stdout
 from api_keys_client.cli.rotate import rotate
 from api_keys_client.cli.sweep import sweep
@@ -115,5 +116,5 @@ def _program() -> None:
     """The API keys of an Arthur GenAI Engine, from a terminal."""
 
 
-for _command in (list_keys, get, create, deactivate, rotate, sweep, doctor, run_sandbox, show_version):
+for _command in (list_keys, get, create, deactivate, rotate, sweep, config, doctor, run_sandbox, show_version):
     _program.add_command(_command)

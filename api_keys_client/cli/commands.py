@@ -7,20 +7,27 @@ import platform
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, command
+from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.create import ROLES, complete_role
 from api_keys_client.cli.doctor import ENGINE_VERSION
+from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.lifetimes import by_age, length
 from api_keys_client.cli.output import Output, document_of, fields_of, show_keys
 
 
 @command("list")
 @click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
+@click.option("--search", metavar="TEXT", help="Only keys with this in the description, in capitals or not.")
 @click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
 @click.option("--expired", is_flag=True, help="Only keys whose end has come, by the engine's clock.")
 @click.option("--older-than", metavar="AGE", help="Only keys that were made so long ago: 90d, 12h.")
 def list_keys(
-    common: CommonOptions, description: str | None, role: str | None, expired: bool, older_than: str | None
+    common: CommonOptions,
+    description: str | None,
+    search: str | None,
+    role: str | None,
+    expired: bool,
+    older_than: str | None,
 ) -> ExitCode:
     """List the active keys."""
     age = None if older_than is None else length("--older-than", older_than)
@@ -29,6 +36,8 @@ def list_keys(
         if expired:
             ended = {sweepable.key_id for sweepable in client.sweep(dry_run=True)}
             records = [record for record in records if record.id in ended]
+    if search is not None:
+        records = [record for record in records if search.casefold() in (record.description or "").casefold()]
     if age is None:
         show_keys(common.output, records, "active")
     else:

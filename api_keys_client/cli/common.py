@@ -1,117 +1,97 @@
-"""What a command works with: the client that its options make, and words and an exit code for whatever goes wrong."""
+"""What every command is made of: its common options, the client that they make, and a word for whatever goes wrong."""
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import traceback
 from collections.abc import Callable
-from enum import IntEnum
-from functools import wraps
+from dataclasses import dataclass, fields
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import api_keys_client
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
+from api_keys_client.cli.files import read_token
 from api_keys_client.cli.output import Output, clean, give_up_stdout
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from api_keys_client import ApiKeysClient, ApiKeysError
-
-MAX_TOKEN_BYTES = 64 * 1024
-MAX_CAUSE = 300
-
-# What an error advises to write in Python, and what that is called here.
-_IN_OPTIONS = (
-    ("say allow_http=True", "say --allow-http"),
-    ("give token=, or set", "give --token-file, or set"),
-    ("as token= or API_KEYS_TOKEN", "with --token-file or API_KEYS_TOKEN"),
-    ("from token= ", "from --token-file "),
-    ("with timeout= and deadline=", "with --timeout"),
-    ("timeout= is", "--timeout is"),
-    ('leftovers="deactivate" or "keep"', "--leftovers deactivate or keep"),
-    ('leftovers=[the ids to deactivate] or "keep"', "--leftovers keep, then deactivate others by their ids"),
-    (", or call undo() on this error to end the new one", ""),
-    ('; proxy="" goes without', ""),
-)
+    from api_keys_client import ApiKeysClient
+    from api_keys_client.cli.profiles import Profile
 
 
-class ExitCode(IntEnum):
-    """How a command ended; of several failures, the highest."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    DENIED = 3
-    NOT_FOUND = 4
-    UNREACHABLE = 5
-    UNKNOWN = 6
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-class CliError(Exception):
-    """Ends the command with these words, an advice, and an exit code."""
-
-    def __init__(self, message: str, next_step: str = "", code: ExitCode = ExitCode.USAGE) -> None:
-        super().__init__(message)
-        self.next_step = next_step
-        self.code = code
-
-
-def check_file(option: str, path: str, *, instead: str) -> None:
-    """Refuses what stands for a file and is none.
-
-    Raises:
-        CliError: it is empty, a folder, or the `-` of other programs.
-    """
-    if path == "-":
-        raise CliError(f"{option} takes a file, and - is none. Nothing was sent.", instead)
-    if not path:
-        raise CliError(
-            f"the FILE of {option} is empty. Nothing was sent.", "If it comes from a variable, see what it holds."
-        )
-    if os.path.isdir(path):
-        raise CliError(f"the FILE of {option} is no file: it is a folder. Nothing was sent.", "Name a file in it.")
-
-
+@dataclass
 class CommonOptions:
     """What the options that every command has make: a client, and where to answer."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        token_file: str | None,
-        timeout: float | None,
-        allow_http: bool,
-        as_json: bool,
-        debug: bool,
-    ) -> None:
-        self.base_url = base_url
-        self.token_file = token_file
-        self.timeout = timeout
-        self.allow_http = allow_http
-        self.debug = debug
-        self.output = Output(as_json=as_json)
+    base_url: str | None
+    token_file: str | None
+    profile_name: str | None
+    timeout: float | None
+    allow_http: bool
+    as_json: bool
+    debug: bool
 
-    def client(self, token: str | None = None) -> ApiKeysClient:
-        """Gives a client as the options and the environment want it, or with this token.
+    @cached_property
+    def output(self) -> Output:
+        """Where the command answers."""
+        return Output(as_json=self.as_json)
+
+    @cached_property
+    def profile(self) -> Profile | None:
+        """The profile that is to be used, if one is.
 
         Raises:
-            Stop: the token file cannot be used.
+            CliError: it cannot be used, or the URL would come from it and the token from elsewhere, or the reverse.
+        """
+        name = os.environ.get("API_KEYS_PROFILE") if self.profile_name is None else self.profile_name
+        if not name:
+            return None
+        if (self.base_url is None) != (self.token_file is None):
+            raise CliError(
+                "with a profile, --base-url and --token-file go together, or a token could reach another engine. "
+                "Nothing was sent.",
+                "Give both or neither; to go without the profile: --profile ''",
+            )
+        # Late: few need it, and it reads TOML.
+        from api_keys_client.cli.profiles import load_profile
+
+        return load_profile(name)
+
+    def client(self, token: str | None = None) -> ApiKeysClient:
+        """Gives a client as the options, the profile and the environment want it, or with this token.
+
+        Raises:
+            CliError: the profile or the token's file cannot be used.
             ConfigurationError: a setting is missing or wrong.
         """
-        times: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout, "deadline": self.timeout}
+        profile = self.profile
+        further: dict[str, Any] = {"ca_file": profile.ca_file, "proxy": profile.proxy} if profile else {}
+        seconds = profile.timeout if profile and self.timeout is None else self.timeout
+        if seconds is not None:
+            further |= {"timeout": seconds, "deadline": seconds}
         return api_keys_client.ApiKeysClient(
-            self.base_url,
-            token=_read_token(self.token_file, self.output) if token is None and self.token_file is not None else token,
+            profile.base_url if profile and self.base_url is None else self.base_url,
+            token=self._token(profile) if token is None else token,
             allow_http=self.allow_http,
-            **times,
+            **further,
         )
+
+    def _token(self, profile: Profile | None) -> SecretStr | Callable[[], SecretStr] | None:
+        if self.token_file is not None:
+            return read_token(self.token_file, "--token-file", self.output)
+        if profile and profile.token_file is not None:
+            return read_token(profile.token_file, "the profile's token_file", self.output)
+        if profile and profile.token_command is not None:
+            # Late, as all that --help does not need.
+            from api_keys_client import tokens
+
+            return tokens.command(profile.token_command)
+        return None
 
 
 _COMMON_OPTIONS = (
@@ -123,6 +103,11 @@ _COMMON_OPTIONS = (
         metavar="FILE",
         help="Read the token from a file that only you can read; else from API_KEYS_TOKEN or BEARER_TOKEN.",
     ),
+    click.Option(
+        ["--profile", "profile_name"],
+        metavar="NAME",
+        help="A profile that says URL, token and more; else API_KEYS_PROFILE.",
+    ),
     click.Option(["--timeout"], type=float, metavar="SECONDS", help="How long one call may take, in all; else 60."),
     click.Option(["--allow-http"], is_flag=True, help="Send the token over plain http to another host."),
     click.Option(["--json", "as_json"], is_flag=True, help="Answer with one JSON document on stdout."),
@@ -131,29 +116,14 @@ _COMMON_OPTIONS = (
 
 
 def command(name: str) -> Callable[[Callable[..., ExitCode]], click.Command]:
-    """Makes a command out of a function that takes a session and the command's own parameters."""
+    """Makes a command out of a function that takes the common options and the command's own parameters."""
 
     def decorate(work: Callable[..., ExitCode]) -> click.Command:
         @wraps(work)
-        def run(
-            base_url: str | None,
-            token_file: str | None,
-            timeout: float | None,
-            allow_http: bool,
-            as_json: bool,
-            debug: bool,
-            **own: Any,
-        ) -> int:
-            common = CommonOptions(
-                base_url=base_url,
-                token_file=token_file,
-                timeout=timeout,
-                allow_http=allow_http,
-                as_json=as_json,
-                debug=debug,
-            )
+        def run(**given: Any) -> int:
+            common = CommonOptions(**{field.name: given.pop(field.name) for field in fields(CommonOptions)})
             try:
-                return work(common, **own)
+                return work(common, **given)
             except (Exception, KeyboardInterrupt) as error:
                 return report_error(error, common)
 
@@ -186,59 +156,4 @@ def report_error(error: Exception | KeyboardInterrupt, common: CommonOptions) ->
             complain(f"the answer could not be written: {error.strerror}.")
         return ExitCode.FAILED
     complain(f"this should not happen: {type(error).__name__}.", "Run it again with --debug, and report what it shows.")
-    return ExitCode.FAILED
-
-
-def _read_token(path: str, output: Output) -> SecretStr:
-    # Late, as all that --help does not need.
-    from pydantic import SecretStr
-
-    check_file("--token-file", path, instead="To read the token from stdin: --token-file /dev/stdin")
-    try:
-        with open(path, "rb") as opened:
-            found = os.fstat(opened.fileno())
-            others = found.st_mode if os.name == "posix" and stat.S_ISREG(found.st_mode) else 0
-            if others & 0o022:
-                raise CliError(
-                    "others can write to the FILE of --token-file, so it was not used. Nothing was sent.",
-                    "Take that from them: chmod go-w FILE",
-                )
-            if others & 0o044:
-                # As it is where Docker or Kubernetes mounts a secret, which nobody can change there.
-                output.remark("others on this machine can read the FILE of --token-file.")
-            return SecretStr(opened.read(MAX_TOKEN_BYTES).decode("utf-8", "replace").strip())
-    except OSError as error:
-        raise CliError(f"the FILE of --token-file cannot be read: {error.strerror}. Nothing was sent.") from None
-
-
-def cli_message(error: ApiKeysError) -> tuple[str, str]:
-    """Gives what happened and what to do next, in the command line's own terms."""
-    message, next_step = str(error.args[0]), error.next_step
-    if isinstance(error, api_keys_client.RotationError) and error.__cause__ is not None:
-        # A store says why it failed in an exception of its own, which holds no secret.
-        cause = getattr(error.__cause__, "strerror", None) or str(error.__cause__)
-        message = message.replace(
-            f"store raised {type(error.__cause__).__name__}", f"storing failed ({cause[:MAX_CAUSE]})"
-        )
-    for in_python, here in _IN_OPTIONS:
-        message, next_step = message.replace(in_python, here), next_step.replace(in_python, here)
-    return message, next_step
-
-
-def code_of(error: ApiKeysError | CliError) -> ExitCode:
-    """Gives the exit code that an error stands for."""
-    if isinstance(error, CliError):
-        return error.code
-    if error.outcome == api_keys_client.Outcome.UNKNOWN:
-        return ExitCode.UNKNOWN
-    if isinstance(error, api_keys_client.InvalidRequestError):
-        return ExitCode.USAGE if error.status is None else ExitCode.FAILED
-    for kinds, code in (
-        (api_keys_client.ConfigurationError, ExitCode.USAGE),
-        ((api_keys_client.AuthenticationError, api_keys_client.PermissionDeniedError), ExitCode.DENIED),
-        (api_keys_client.KeyNotFoundError, ExitCode.NOT_FOUND),
-        (api_keys_client.ApiConnectionError, ExitCode.UNREACHABLE),
-    ):
-        if isinstance(error, kinds):
-            return code
     return ExitCode.FAILED

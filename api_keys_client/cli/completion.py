@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from api_keys_client.cli.common import CliError
+from api_keys_client.cli.errors import CliError
 
 _PROGRAM = "api-keys"
 _VARIABLE = "_API_KEYS_COMPLETE"

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import (
-    CliError,
-    CommonOptions,
-    ExitCode,
-    cli_message,
-    code_of,
-    command,
-)
+from api_keys_client.cli.common import CommonOptions, command
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
 from api_keys_client.cli.handover import chosen_place, handover_options
 from api_keys_client.cli.lifetimes import End, end
 from api_keys_client.cli.output import document_of, fields_of, give_up_stdout

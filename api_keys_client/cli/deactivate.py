@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, cli_message, code_of, command
+from api_keys_client.cli.common import CommonOptions, command
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
 from api_keys_client.cli.output import (
     Document,
     Output,
@@ -25,6 +26,7 @@ from api_keys_client.cli.output import (
     in_colour,
     is_terminal,
     listing,
+    show_keys,
 )
 from api_keys_client.cli.signals import Interruption, interruptible
 
@@ -47,7 +49,8 @@ Done = Callable[["Deactivation"], None]
 @click.argument("key_ids", metavar="[ID]...", nargs=-1)
 @click.option("--leaked", is_flag=True, help="Read a leaked secret from stdin, and deactivate the key that it names.")
 @click.option("--yes", "-y", is_flag=True, help="Go ahead without showing the keys or asking.")
-def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, yes: bool) -> ExitCode:
+@click.option("--dry-run", is_flag=True, help="Show the keys, and leave them as they are.")
+def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, yes: bool, dry_run: bool) -> ExitCode:
     """Deactivate keys for good, once you have seen them and said yes.
 
     Each ID names a key; - reads them from stdin, one on each line.
@@ -57,12 +60,14 @@ def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, ye
     if sys.stdin is None and (leaked or "-" in key_ids):
         raise CliError("stdin is closed, and there is nothing else to read from. Nothing was sent.")
     with ExitStack() as stack:
-        answers = None if yes else answers_from(stack, reads_stdin="-" in key_ids)
+        answers = None if yes or dry_run else answers_from(stack, reads_stdin="-" in key_ids)
         ids = [_leaked_id()] if leaked else _ids(key_ids)
-        if not ids:
+        if not ids and not dry_run:
             common.output.remark("There are no ids on stdin; nothing to do.")
             return _report(common.output, ids, {}, Interruption())
         client = stack.enter_context(common.client())
+        if dry_run:
+            return _show_only(common.output, ids, client.list())
         if leaked:
             record = client.get(ids[0])
             _show_named(common.output, record)
@@ -163,6 +168,16 @@ def _show_all(output: Output, ids: Sequence[str], active: Sequence[ApiKeyRespons
     for key_id in ids:
         if key_id not in known:
             output.remark((key_id, "bold cyan"), "  is not among the active keys")
+
+
+def _show_only(output: Output, ids: Sequence[str], active: Sequence[ApiKeyResponse]) -> ExitCode:
+    known = {record.id.lower(): record for record in active}
+    others = [key_id for key_id in ids if key_id not in known]
+    found = [known[key_id] for key_id in ids if key_id in known]
+    show_keys(output, found, "would be deactivated", {"not_active": others})
+    for key_id in others if not output.as_json else []:
+        output.remark((key_id, "bold cyan"), "  is not among the active keys")
+    return ExitCode.DONE
 
 
 def ask(answers: TextIO, question: str) -> None:

@@ -6,12 +6,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, cli_message, code_of, command
+from api_keys_client.cli.common import CommonOptions, command
+from api_keys_client.cli.config import NO_TOKEN, Setting, settings_of
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
 from api_keys_client.cli.output import Document, clean, in_colour
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 VERSION_MOST = 40
 SECONDS_MOST = 10.0
 
-_NO_TOKEN = "none"  # noqa: S105  # what is sent where the token must not be
 _ADDRESS = "If the engine is elsewhere, set API_KEYS_BASE_URL, or give --base-url URL."
 _TRUST = (
     "If the certificate comes from an authority of your own, name its file: SSL_CERT_FILE=/path/to/authority.pem; "
@@ -104,17 +105,13 @@ def _examine(common: CommonOptions, findings: Findings) -> None:
         unset = error
         try:
             # If only the token is missing, the rest can be looked at without it.
-            client = common.client(_NO_TOKEN)
-        except api_keys_client.ConfigurationError:
+            client = common.client(NO_TOKEN)
+        except (CliError, api_keys_client.ConfigurationError):
             findings.failed("settings", error, "Correct it, and try again.")
             return
     with client:
         findings.base_url = client.generated.api_client.configuration.host
-        if common.base_url is None and "API_KEYS_BASE_URL" not in os.environ:
-            findings.add("address", "note", f"{findings.base_url}, the default", _ADDRESS)
-        else:
-            findings.add("address", "ok", str(findings.base_url))
-        _proxy(findings, client.generated.api_client.configuration.proxy)
+        _settings(findings, settings_of(common, client))
         began = time.monotonic()
         try:
             active: Active = client.with_options(max_attempts=1).list()
@@ -134,15 +131,17 @@ def _examine(common: CommonOptions, findings: Findings) -> None:
         _lifetimes(findings, active)
 
 
-def _proxy(findings: Findings, proxy: str | None) -> None:
-    """Gives which proxy the requests go through, if they do; its URL is without the user's name and password here."""
-    if proxy is None:
-        return
-    scheme = str(findings.base_url).partition(":")[0]
-    # As Python itself looks them up: the small letters first.
-    names = (each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper()) if os.environ.get(each))
-    said_by = next(names, "the system's settings")
-    findings.add("proxy", "note", f"{proxy}, from {said_by}", "To go past it, put the engine's host into NO_PROXY.")
+def _settings(findings: Findings, settings: Mapping[str, Setting]) -> None:
+    """Tells the profile, where the engine is, and which proxy the requests go through, if there is one."""
+    if profile := settings.get("profile"):
+        findings.add("profile", "ok", f"{profile.value}, from {profile.source}", "See what it says: api-keys config")
+    if settings["base_url"].source == "default":
+        findings.add("address", "note", f"{findings.base_url}, the default", _ADDRESS)
+    else:
+        findings.add("address", "ok", str(findings.base_url))
+    _, proxy, source = settings["proxy"]
+    if proxy != "none":
+        findings.add("proxy", "note", f"{proxy}, from {source}", "To go past it, put the engine's host into NO_PROXY.")
 
 
 def _way(findings: Findings, active: Active, seconds: float, *, plain_is_allowed: bool) -> None:
@@ -257,7 +256,7 @@ class Said(NamedTuple):
 
 def _ask(client: ApiKeysClient, path: str, seconds: float) -> Said:
     """Gives what the engine says at a path; anyone may read it, so it is not sent the token."""
-    api: Any = client.with_options(token=_NO_TOKEN, timeout=seconds).generated.api_client
+    api: Any = client.with_options(token=NO_TOKEN, timeout=seconds).generated.api_client
     try:
         answer = api.call_api("GET", f"{api.configuration.host}{path}").response
         try:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, check_file
+from api_keys_client.cli.errors import CliError
+from api_keys_client.cli.files import check_file
 
 if TYPE_CHECKING:
     from api_keys_client import CreatedKey

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 import api_keys_client
-from api_keys_client.cli.common import CliError
+from api_keys_client.cli.errors import CliError
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeyResponse

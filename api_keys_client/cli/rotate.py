@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 import api_keys_client
-from api_keys_client.cli.common import CliError, CommonOptions, ExitCode, command
+from api_keys_client.cli.common import CommonOptions, command
+from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.handover import chosen_place, handover_options
 from api_keys_client.cli.lifetimes import length
 from api_keys_client.cli.output import document_of

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from api_keys_client.cli.common import ExitCode
+from api_keys_client.cli.errors import ExitCode
 
 STOPPING = "Stopping: waiting for those under way; Ctrl-C again gives them up."
 

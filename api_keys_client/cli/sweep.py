@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 import click
 
-from api_keys_client.cli.common import CommonOptions, ExitCode, command
+from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.deactivate import answers_from, ask, deactivate_all, show
+from api_keys_client.cli.errors import ExitCode
 from api_keys_client.cli.output import show_keys
 
 

@@ -45,6 +45,18 @@ def test_in_a_pipe_every_id_has_its_line_and_the_count_goes_to_stderr(engine: Sa
     assert requests(engine).count("deactivate") == 3
 
 
+def test_a_dry_run_shows_what_would_be_ended_and_ends_nothing(engine: Sandbox) -> None:
+    key_id, secret = secret_of_new(engine, "job")
+    run = within(engine, "deactivate", "--dry-run", UNKNOWN_ID, key_id, key_id.upper())
+    assert (run.code, run.out) == (0, f"{key_id}\tVALIDATION-USER\tjob\n")
+    assert run.err == f"{UNKNOWN_ID}  is not among the active keys\n"
+    document = within(engine, "deactivate", "-", "--dry-run", "--json", given=f"{UNKNOWN_ID}\n{key_id}").document
+    assert ([record["id"] for record in document["keys"]], document["not_active"]) == ([key_id], [UNKNOWN_ID])
+    assert within(engine, "deactivate", "--leaked", "--dry-run", "--yes", given=secret).out.startswith(key_id)
+    assert within(engine, "deactivate", "-", "--dry-run", "--json").document == {"keys": [], "not_active": []}
+    assert "deactivate" not in requests(engine)
+
+
 def test_the_document_has_every_id_and_of_several_failures_the_highest_code_counts(engine: Sandbox) -> None:
     ids = [made(engine, "job") for _ in range(3)]
     engine.queue(Fault.status(403), operation="get")

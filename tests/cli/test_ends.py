@@ -34,7 +34,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     "the program": [
         (
             "lst",
-            "none of the commands: list, get, create, deactivate, rotate, sweep, doctor, sandbox, version",
+            "none of the commands: list, get, create, deactivate, rotate, sweep, config, doctor, sandbox, version",
             "--help",
         ),
         ("--", "none of the commands"),
@@ -42,7 +42,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     ],
     "list": [
         ("list --zzz", "no such option", "api-keys list --help"),
-        ("list --roll x", "no such option", "Did you mean --role?"),
+        ("list --roll x", "no such option", "Did you mean --role or"),
         ("list --json=yes", "--json", "value"),
         ("list --role", "--role", "requires an argument"),
         ("list --timeout soon", "--timeout takes a number"),

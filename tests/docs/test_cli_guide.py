@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from api_keys_client import ApiKeysClient, Role
-from api_keys_client.cli.common import ExitCode
+from api_keys_client.cli.errors import ExitCode
 from api_keys_client.sandbox import Sandbox
 from tests.support.cli_runs import PROGRAM, UNKNOWN_ID, Ran, environment, made, terminal, within
 from tests.support.pages import PROJECT, SPAN, Page
@@ -109,6 +110,7 @@ def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path)
         "deactivate": ["deactivate", "--yes", UNKNOWN_ID],
         "rotate": ["rotate", key_id, "--to-file", tmp_path / "secret"],
         "sweep": ["sweep", "--yes"],
+        "config": ["config"],
         "doctor": ["doctor"],
         "version": ["version"],
     }
@@ -116,12 +118,23 @@ def test_the_documents_are_those_of_the_program(engine: Sandbox, tmp_path: Path)
     assert [*documents["get"]] == [*documents["list"]["keys"][0]] == RECORD
     # Of the one, records are all there is; in the other, what counts is named.
     documents["list"]["keys"], documents["deactivate"]["counts"] = [], {}
+    documents["config"]["settings"] = {}
     assert {name: fields(document) for name, document in documents.items()} == {
         first_word(row): documented(row) for row in GUIDE.rows("| Command |", "Documents")
     }
     # Each is seen in the tests of deactivate.
     states = ["deactivated", "unconfirmed", "failed", "unknown", "not_begun"]
     assert [first_word(row) for row in GUIDE.rows("| `state` |")] == states
+
+
+def test_the_profiles_can_be_used(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(next(code for language, code in GUIDE.blocks if language == "toml"))
+    (tmp_path / "authority.pem").write_text(trustme.CA().cert_pem.bytes().decode())
+    document = within(None, "config", "--profile", "prod", "--json", API_KEYS_CONFIG=str(config)).document
+    assert document["profiles"] == ["prod", "staging"]
+    assert document["settings"]["timeout"] == {"value": "20 s", "source": "profile prod"}
+    assert within(None, "config", "--profile", "staging", API_KEYS_CONFIG=str(config)).code == 0
 
 
 def read(picture: Path) -> str:
