@@ -114,6 +114,7 @@ REFUSED = [
     (f'{URL}token_command = ["vault", 1]', "A command is a list of strings"),
     (f'{URL}token_file = "t"\ntimeout = true', "has a timeout that is no number of seconds"),
     (f'{URL}token_file = "t"\ntimeout = "10"', "has a timeout that is no number of seconds"),
+    (f'{URL}token_command = ["t"]\ntimeout = 0', "is a positive number of seconds"),
     ('token_file = "t"', "has no base_url"),
     (URL, "not at all or twice"),
     (f'{URL}token_file = "t"\ntoken_command = ["t"]', "not at all or twice"),
