@@ -182,7 +182,7 @@ class Sandbox:
     def accepts(self, secret: str) -> bool:
         """Tells whether this is the secret of an active key."""
         with self._lock:
-            return self._store.accepts(secret)
+            return self._store.active_with(secret) is not None
 
     def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Gives the WSGI application, for mounting elsewhere; dropping a connection takes one of Werkzeug's servers."""

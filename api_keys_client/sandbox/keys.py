@@ -100,9 +100,9 @@ class KeyStore:
         self._connection.execute("update sandbox_keys set deactivated_at = ? where id = ?", (time.time(), key_id))
         return self.find(key_id)
 
-    def accepts(self, secret: str) -> bool:
-        """Tells whether this is the secret of an active key."""
-        return bool(self._select(f"{_ACTIVE} and digest = ?", _digest(secret)))
+    def active_with(self, secret: str) -> StoredKey | None:
+        """Gives the active key whose secret this is."""
+        return next(iter(self._select(f"{_ACTIVE} and digest = ?", _digest(secret))), None)
 
     def clear(self) -> None:
         """Forget every key."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from api_keys_client.sandbox import Sandbox
-from tests.support.calling import KEYS, PATIENCE, UNKNOWN_ID, address, caller_on
+from tests.support.calling import KEYS, PATIENCE, UNKNOWN_ID, Caller, address, caller_on
 from tests.support.pages import PROJECT
 
 GUIDE = PROJECT / "docs" / "guides" / "sandbox.md"
@@ -163,3 +163,18 @@ def test_its_database_may_fail(tmp_path: Path) -> None:
         answers = [caller.call("GET", KEYS), caller.call("GET", f"{KEYS}{key_id}"), caller.call("POST", KEYS, {})]
         for answer in (*answers, caller.deactivate(key_id)):
             assert (answer.status, answer.detail) == (500, "Something went wrong.")
+
+
+def test_it_tells_a_caller_who_that_is(caller: Caller) -> None:
+    key = caller.create(roles=["TASK-ADMIN"])
+    for token, name, roles in ((key["key"], key["id"], key["roles"]), (None, "master-key", ["ADMIN-KEY"])):
+        answer = caller.call("GET", "/users/me", headers={"Authorization": f"Bearer {token}"} if token else None)
+        assert (answer.status, answer.json["user_id"], answer.json["roles"]) == (200, name, roles)
+    caller.deactivate(key["id"])
+    refused = caller.call("GET", "/users/me", headers={"Authorization": f"Bearer {key['key']}"})
+    assert (refused.status, refused.detail) == (401, "Unauthorized")
+    with (
+        Sandbox(profile="spec") as by_the_contract,
+        caller_on(by_the_contract.url, by_the_contract.token) as its_caller,
+    ):
+        assert its_caller.call("GET", "/users/me").status == 404
