@@ -34,7 +34,8 @@ def test_a_list_can_be_limited(engine: Sandbox) -> None:
     assert {line[:36] for line in within(engine, "list", "--description", "job").out.splitlines()} == {admin, other}
     assert within(engine, "list", "--description", "job", "--role", "ORG-ADMIN").out[:36] == admin
     assert within(engine, "list", "--description", "no job") == (0, "", "")
-    made(engine), made(engine, "Straße")
+    made(engine)
+    made(engine, "Straße")
     assert within(engine, "list", "--search", "OTHER j").out.split("\t")[2] == "another job\n"
     assert within(engine, "list", "--search", "STRASSE").out.endswith("\tStraße\n")
     assert within(engine, "list", "--search", "", "--json").document == within(engine, "list", "--json").document

@@ -251,6 +251,9 @@ AMBIGUOUS: dict[str, bytes] = {
     **{f"length {length!r}": headed(f"Content-Length: {length}") + BODY for length in LENGTHS},
     "a length and chunks": headed(f"Content-Length: {LENGTH}", "Transfer-Encoding: chunked") + BODY,
     "a length behind no header": headed("X-Odd : 1", f"Content-Length: {LENGTH}") + BODY,
+    "a header without a colon": headed(f"Content-Length: {LENGTH}", "X-Odd") + BODY,
+    "a header without a name": headed(f"Content-Length: {LENGTH}", ": odd") + BODY,
+    "a line end within a value": headed(f"X-Odd: 1\rContent-Length: {LENGTH}") + BODY,
     "two lengths": headed(f"Content-Length: {LENGTH}", "Content-Length: 5") + BODY,
     **{f"chunk {size!r}": chunked(size) for size in CHUNK_SIZES},
 }
@@ -264,6 +267,18 @@ def test_an_answer_whose_frame_is_ambiguous_is_none(connect: Connect, said: byte
         assert type(error) is ApiConnectionError
         client.get(KEY_ID)
         assert server.connections == 2
+
+
+def test_a_header_may_go_on_in_another_line_but_not_for_ever() -> None:
+    folded = headed("X-Long: begins", " \t goes on", "Transfer-Encoding:", " chunked") + chunked(f"{LENGTH:x}")[47:]
+    many = headed(*["X-Many: 1"] * 200, f"Content-Length: {LENGTH}") + BODY
+    long = headed(f"X-Long: {'x' * 70_000}", f"Content-Length: {LENGTH}") + BODY
+    first = headed(f" Content-Length: {LENGTH}") + BODY
+    with Server(*(say(said, then=None) for said in (folded, many, long, first))) as server:
+        with ApiKeysClient(server.url, token="token", max_attempts=1) as client:
+            assert client.get(KEY_ID).id == KEY_ID
+            for _ in range(3):
+                assert type(failure(client, "get")) is ApiConnectionError
 
 
 def test_the_generated_client_takes_none_either() -> None:
