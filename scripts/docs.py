@@ -1,7 +1,8 @@
 """Try the built site in a browser, as a reader would: docs.py FOLDER.
 
 Every page is opened on a phone and on a desk: nothing may be wider than the screen, complain, lead nowhere, or load
-anything from elsewhere. Then the search, a copy button and the switch of the mode are used.
+anything from elsewhere. Then the search, a copy button and the switch of the mode are used, and the recording has to
+stand still for readers who want that.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from playwright.sync_api import Page, sync_playwright  # pyright: ignore[reportM
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTHS = (390, 1280)
 SOUGHT = "OutcomeUnknownError"
+RECORDING = "_images/cli-recording.svg"
 # A table or a code block may be scrolled by itself; the page and its content may not.
 TOO_WIDE = "[...document.querySelectorAll('html, .content')].some(it => it.scrollWidth > it.clientWidth)"
 LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
@@ -71,7 +73,7 @@ def check_pages(page: Page, root: str, folder: Path) -> list[str]:
 
 
 def use(page: Page, root: str) -> list[str]:
-    """Search, copy and switch the mode, and give what did not work."""
+    """Search, copy, switch the mode and watch the recording, and give what did not work."""
     wrong: list[str] = []
     page.goto(f"{root}/index.html")
     page.locator("input[name=q]").first.fill(SOUGHT)
@@ -92,6 +94,11 @@ def use(page: Page, root: str) -> list[str]:
         modes.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     if len(modes) != 2:
         wrong.append(f"the switch leads to these backgrounds: {modes}")
+    page.evaluate(f"fetch('{RECORDING}').then(it => it.text()).then(it => document.body.innerHTML = it)")
+    for wanted, moves in (("no-preference", True), ("reduce", False)):
+        page.emulate_media(reduced_motion=wanted)
+        if page.evaluate("document.getAnimations().some(it => it.animationName)") != moves:
+            wrong.append(f"the recording {'stands still' if moves else 'moves'} with {wanted} of motion")
     return wrong
 
 
@@ -129,4 +136,4 @@ if __name__ == "__main__":
         check(Path(sys.argv[1]).resolve())
     except Failure as failure:
         sys.exit(f"docs: {failure}")
-    print("Looked at: every page, the search, a copy button, the modes.")
+    print("Looked at: every page, the search, a copy button, the modes, the recording.")
