@@ -7,12 +7,12 @@ ApiKeysError
 ├── AuthenticationError         401
 ├── PermissionDeniedError       403
 ├── KeyNotFoundError            404 for an id
-├── InvalidRequestError         400 or 422, or an argument refused before it was sent (a ValueError too)
+├── InvalidRequestError         400 or 422, or refused before it was sent (a ValueError too)
 ├── KeyLimitReachedError        400: as many active keys as the server allows
 ├── RateLimitedError            429
 ├── ServerError                 5xx and 408
 ├── UnexpectedResponseError     an answer that this API does not give
-├── ClockError                  the server's clock and this machine's disagree, so no end of a key is known
+├── ClockError                  the clocks of server and machine disagree: no end is known
 ├── OutcomeUnknownError         a create that may have happened: always this, and only then
 └── RotationError               a rotation that did not end as it should
 

@@ -288,7 +288,7 @@ class ApiKeysClient:
             bound: how many calls are under way at once.
 
         Returns:
-            One `Deactivation` per id, in order: its record, or its error.
+            One `Deactivation` per id, in order, with its record or its error.
 
         Raises:
             InvalidRequestError: an id is no UUID; nothing was sent.
