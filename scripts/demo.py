@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 
-from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
+from pydantic import SecretStr
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,101 +15,42 @@ from api_keys_client.sandbox import Sandbox
 
 # Wide enough for an id beside its label, so that none is ever cut.
 NARROWEST, WIDEST = 60, 80
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+# What is shown is what is run.
+STEPS = {
+    "Create a key: the one answer that has its secret": """\
+key = client.create("nightly evaluation", roles=[Role.VALIDATION_USER])
+key""",
+    "List the active keys": "client.list()",
+    "Get one by its id": "client.get(key.id)",
+    "Find out whose a leaked secret is": "leaked = key.key\nleaked\nkey_id_from_secret(leaked)",
+    "Deactivate it, and read back that it is over": "client.deactivate(key.id)",
+    "An error says what became of the key": 'client.deactivate("00000000-0000-4000-8000-000000000000")',
+    "A key for the time of a block": """\
+with client.temporary_key("migration", roles=[Role.ORG_AUDITOR]) as temporary:
+    temporary""",
+    "... which ends with it": "client.get(temporary.id)",
+}
 
 
-def masked(secret: str) -> str:
-    """A secret's first characters, which in an engine's secret are those of the id, and give nothing away."""
-    return f"{secret[:4]}...... ({len(secret)} characters)"
-
-
-def fields(**values: object) -> Table:
-    """One line per value, its name in front."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", min_width=11)
-    grid.add_column(overflow="fold")
-    for name, value in values.items():
-        grid.add_row(name, value if isinstance(value, Text) else Text(str(value)))
-    return grid
-
-
-def state(record: ApiKeyResponse) -> Text:
-    if record.is_active:
-        return Text("active", style="green")
-    return Text(f"inactive since {record.deactivated_at:%Y-%m-%d %H:%M:%S}", style="red")
-
-
-def listing(records: list[ApiKeyResponse]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("id", no_wrap=True, style="bold cyan")
-    for name in ("description", "roles"):
-        table.add_column(name)
-    for record in records:
-        table.add_row(record.id, record.description, ", ".join(record.roles or []))
-    return table
-
-
-def shown(record: ApiKeyResponse) -> Table:
-    secret = masked(record.key.get_secret_value()) if record.key else "not in this answer"
-    return fields(
-        id=Text(record.id, style="bold cyan"),
-        description=record.description,
-        roles=", ".join(record.roles or []),
-        state=state(record),
-        secret=secret,
-    )
-
-
-class Story:
-    """The steps, numbered as they come, each with its code, what came of it, and what the server saw."""
-
-    def __init__(self, console: Console, sandbox: Sandbox) -> None:
-        self._console = console
-        self._sandbox = sandbox
-        self._step = 0
-        self._seen = 0
-
-    def tell(self, title: str, code: str, *outcome: RenderableType) -> None:
-        self._step += 1
-        requests = self._sandbox.requests[self._seen :]
-        self._seen += len(requests)
-        wire = ", ".join(f"{request.method} {request.status}" for request in requests)
-        body = Group(
-            Text(f">>> {code}", style="bold"),
-            "",
-            *outcome,
-            fields(requests=Text(wire or "nothing was sent", style="dim")),
-        )
-        title = f"[bold]{self._step}  {title}[/bold]"
-        self._console.print(Panel(body, title=title, title_align="left", border_style="blue", padding=(0, 1)))
-
-
-def walk(story: Story, client: ApiKeysClient) -> None:
-    key = client.create("nightly evaluation", roles=[Role.VALIDATION_USER])
-    code = 'key = client.create("nightly evaluation", roles=[Role.VALIDATION_USER])'
-    story.tell("Create a key: the one answer that has its secret", code, shown(key))
-
-    story.tell("List the active keys", "client.list()", listing(client.list()))
-
-    story.tell("Get one by its id", "client.get(key.id)", shown(client.get(key.id)))
-
-    owner = key_id_from_secret(key.key)
-    leak = fields(secret=masked(key.key.get_secret_value()), id=Text(str(owner), style="bold cyan"))
-    story.tell("Find out whose a leaked secret is", "key_id_from_secret(leaked)", leak)
-
-    ended = client.deactivate(key.id)
-    story.tell("Deactivate it, and read back that it is over", "client.deactivate(key.id)", shown(ended))
-
-    try:
-        client.deactivate(UNKNOWN_ID)
-    except ApiKeysError as error:
-        told = fields(error=Text(type(error).__name__, style="bold red"), says=error, outcome=error.outcome)
-        story.tell("An error says what became of the key", f'client.deactivate("{UNKNOWN_ID}")', told)
-
-    with client.temporary_key("migration", roles=[Role.ORG_AUDITOR]) as temporary:
-        code = 'with client.temporary_key("migration", roles=[Role.ORG_AUDITOR]) as key:'
-        story.tell("A key for the time of a block", code, shown(temporary))
-    story.tell("... which ends with it", "client.get(key.id)", shown(client.get(temporary.id)))
+def described(value: object) -> dict[str, object]:
+    """Give what a person wants to know of a result, by its name."""
+    if isinstance(value, SecretStr):
+        # The first characters, which in an engine's secret are those of the id, and give nothing away.
+        secret = value.get_secret_value()
+        return {"secret": f"{secret[:4]}...... ({len(secret)} characters)"}
+    if isinstance(value, ApiKeysError):
+        return {"error": Text(type(value).__name__, style="bold red"), "says": value, "outcome": value.outcome}
+    if isinstance(value, ApiKeyResponse):
+        ended = f"inactive since {value.deactivated_at:%Y-%m-%d %H:%M:%S}" if value.deactivated_at else ""
+        return {
+            "id": Text(value.id, style="bold cyan"),
+            "description": value.description,
+            "roles": ", ".join(value.roles or []),
+            "state": Text(ended, style="red") if ended else Text("active", style="green"),
+            **(described(value.key) if value.key else {"secret": "not in this answer"}),
+        }
+    return {"": value}
 
 
 def main(arguments: list[str]) -> None:
@@ -119,9 +61,34 @@ def main(arguments: list[str]) -> None:
         sys.exit(0 if asked else 2)
     console = Console(highlight=False)
     console.width = min(max(console.width, NARROWEST), WIDEST)
+
+    def show(result: object) -> None:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", min_width=11)
+        grid.add_column(overflow="fold")
+        for value in result if isinstance(result, list) else [result]:
+            for name, text in described(value).items():
+                grid.add_row(name, text if isinstance(text, Text) else Text(str(text)))
+        console.print(grid)
+
+    # Called with the value of each line of a step that is an expression, as at Python's own prompt.
+    sys.displayhook = lambda result: None if result is None else show(result)
     with Sandbox() as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
-        console.print(f"[bold]The life of an API key[/bold], against a sandbox at {sandbox.url}\n")
-        walk(Story(console, sandbox), client)
+        names = {"client": client, "Role": Role, "key_id_from_secret": key_id_from_secret}
+        console.print(f"[bold]The life of an API key[/bold], against a sandbox at {sandbox.url}")
+        for number, (title, code) in enumerate(STEPS.items(), 1):
+            seen = len(sandbox.requests)
+            console.print()
+            console.rule(f"[bold]{number}  {title}[/bold]", align="left", style="blue")
+            console.print(Text(code, style="bold"))
+            console.print()
+            try:
+                for statement in ast.parse(code).body:
+                    exec(compile(ast.Interactive([statement]), "step", "single"), names)  # noqa: S102  # from above
+            except ApiKeysError as error:
+                show(error)
+            wire = ", ".join(f"{request.method} {request.status}" for request in sandbox.requests[seen:])
+            console.print(Text(f"requests     {wire or 'nothing was sent'}", style="dim"))
     console.print("\nThe sandbox is gone, and its keys with it. No engine was touched.")
 
 
