@@ -7,7 +7,6 @@ the same on a busy machine.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import re
@@ -19,19 +18,17 @@ import subprocess
 import sys
 import threading
 import uuid
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from bench_rivals import KEY_ID, TOKEN
+from bench_clients import KEY_ID
 
 PROJECT = Path(__file__).parents[1]
-RIVALS = str(Path(__file__).with_name("bench_rivals.py"))
+CLIENTS = str(Path(__file__).with_name("bench_clients.py"))
 
 
 def record(number: int, **more: object) -> dict[str, object]:
@@ -82,74 +79,69 @@ def server() -> Iterator[str]:
         listening.shutdown()
 
 
+class Row(NamedTuple):
+    """One measurement: Python's arguments by column."""
+
+    title: str
+    columns: dict[str, list[str]]
+    calls: int = 0
+    """How many a process makes, and measures by itself; with 0 all of the process is measured."""
+    has_instructions: bool = True
+
+
+SYNC = {"hand-written": "ByHand", "ours": "ApiKeysClient", "_generated": "Generated"}
+ASYNC = {"hand-written": "AsyncByHand", "ours": "AsyncApiKeysClient"}
+
+
+def calling(clients: dict[str, str], call: str, *, workers: int = 1, measure: str = "cpu") -> dict[str, list[str]]:
+    """A call and a measure of bench_clients."""
+    return {column: [CLIENTS, client, measure, call, str(workers)] for column, client in clients.items()}
+
+
+IMPORT = {
+    "hand-written": ["-c", "pass"],
+    "ours": ["-c", "import api_keys_client"],
+    "_generated": ["-c", "from _generated import APIKeysApi"],
+}
 ONE_CALL = {
     "hand-written": f"""
-import sys, urllib3
+import os, urllib3
 from pydantic import TypeAdapter
 from _generated import ApiKeyResponse
-response = urllib3.PoolManager().request("GET", sys.argv[1] + "/auth/api_keys/{KEY_ID}",
-    headers={{"Authorization": "Bearer {TOKEN}", "Accept": "application/json"}}, timeout=30.0)
+response = urllib3.PoolManager().request("GET", os.environ["API_KEYS_BASE_URL"] + "/auth/api_keys/{KEY_ID}",
+    headers={{"Authorization": "Bearer " + os.environ["API_KEYS_TOKEN"], "Accept": "application/json"}}, timeout=30.0)
 TypeAdapter(ApiKeyResponse).validate_json(response.data)
 """,
     "ours": f"""
-import sys
 import threading
 from api_keys_client import ApiKeysClient, Role
-ApiKeysClient(sys.argv[1], token="{TOKEN}").get("{KEY_ID}")
+ApiKeysClient().get("{KEY_ID}")
 """,
     "_generated": f"""
-import sys
-import threading
+import os, threading
 from _generated import ApiClient, APIKeysApi, Configuration
-api = APIKeysApi(ApiClient(Configuration(host=sys.argv[1], access_token="{TOKEN}")))
-api.get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
+settings = Configuration(host=os.environ["API_KEYS_BASE_URL"], access_token=os.environ["API_KEYS_TOKEN"])
+APIKeysApi(ApiClient(settings)).get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
 """,
 }
-IMPORT = {
-    "hand-written": "pass",
-    "ours": "import api_keys_client",
-    "_generated": "from _generated import APIKeysApi",
-}
-HELP = {"hand-written": "pass", "ours": "from api_keys_client.cli import main; main()"}
+HELP = {"hand-written": ["-c", "pass"], "ours": ["-m", "api_keys_client.cli", "--help"]}
 
-
-@dataclass
-class Row:
-    """One measurement: the arguments of Python, for each column, and how many calls it is to make."""
-
-    title: str
-    commands: dict[str, list[str]]
-    calls: int = 0
-    """0: the whole process is measured."""
-    has_instructions: bool = True
-
-    def count(self, times: int) -> list[str]:
-        """The argument that says how many calls are to be made."""
-        return [str(times * self.calls)] if self.calls else []
-
-
-def rows(url: str) -> list[Row]:
-    sync = {"hand-written": "urllib3", "ours": "sync", "_generated": "generated"}
-    loop = {"hand-written": "aiohttp", "ours": "async"}
-
-    def called(rivals: dict[str, str], operation: str) -> dict[str, list[str]]:
-        return {column: [RIVALS, rival, operation, url] for column, rival in rivals.items()}
-
-    def process(code: dict[str, str], argument: str) -> dict[str, list[str]]:
-        return {column: ["-c", text, argument] for column, text in code.items()}
-
-    operations = [("get", "get", 500), ("create", "create", 500), ("list of 1000", "list", 10)]
-    operations.append(("deactivate", "deactivate", 500))
-    return [
-        *(Row(title, called(sync, name), calls) for title, name, calls in operations),
-        Row("1000 gets, 16 threads", called(sync, "gets at once"), 500),
-        *(Row(f"async {title}", called(loop, name), calls) for title, name, calls in operations),
-        Row("async: 1000 gets, 50 tasks", called(loop, "gets at once"), 500),
-        Row("process: import", process(IMPORT, url)),
-        Row("process: import, client, one call", process(ONE_CALL, url)),
-        Row("process: api-keys --help", process(HELP, "--help")),
-        Row("memory kept by a list of 1000", called(sync, "memory"), 1, has_instructions=False),
-    ]
+ROWS = [
+    Row("get", calling(SYNC, "get"), 500),
+    Row("create", calling(SYNC, "create"), 500),
+    Row("list of 1000", calling(SYNC, "list"), 10),
+    Row("deactivate", calling(SYNC, "deactivate"), 500),
+    Row("1000 gets, 16 threads", calling(SYNC, "get", workers=16), 500),
+    Row("async get", calling(ASYNC, "get"), 500),
+    Row("async create", calling(ASYNC, "create"), 500),
+    Row("async list of 1000", calling(ASYNC, "list"), 10),
+    Row("async deactivate", calling(ASYNC, "deactivate"), 500),
+    Row("async: 1000 gets, 50 tasks", calling(ASYNC, "get", workers=50), 500),
+    Row("process: import", IMPORT),
+    Row("process: import, client, one call", {column: ["-c", code] for column, code in ONE_CALL.items()}),
+    Row("process: api-keys --help", HELP),
+    Row("memory kept by a list of 1000", calling(SYNC, "list", measure="memory"), 1, has_instructions=False),
+]
 
 
 def run(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
@@ -163,78 +155,69 @@ def run(command: list[str], root: Path) -> subprocess.CompletedProcess[str]:
     return finished
 
 
-def native(row: Row, command: list[str], root: Path) -> float:
-    """CPU seconds; what the process prints, if it measures itself."""
+def cpu(command: list[str], root: Path, calls: int) -> float:
+    """CPU seconds of a whole process; what it prints, if it measures itself."""
+    if calls:
+        # As many as the instructions are counted for.
+        return float(run([sys.executable, *command, str(2 * calls)], root).stdout)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    finished = run([sys.executable, *command, *row.count(2)], root)
+    run([sys.executable, *command], root)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return float(finished.stdout) if row.calls else used
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def instructions(row: Row, command: list[str], root: Path, times: int) -> int:
+def instructions(command: list[str], root: Path, calls: int) -> float:
+    """Instructions of a whole process; of one call, as the difference of many and few, where it makes calls."""
+    if calls:
+        few, many = (instructions([*command, str(count)], root, 0) for count in (calls, 3 * calls))
+        return (many - few) / (2 * calls)
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--fair-sched=yes"]
-    finished = run([*valgrind, sys.executable, *command, *row.count(times)], root)
+    finished = run([*valgrind, sys.executable, *command], root)
     found = re.search(r"Collected : (\d+)", finished.stderr)
     if not found:
         raise SystemExit(f"bench: valgrind counted nothing: {command}\n{finished.stderr}")
     return int(found[1])
 
 
-def measure(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> tuple[dict[str, float], dict[str, float]]:
-    """CPU (the median of the rounds) and instructions by column; per call where the row is one of calls."""
-    sources = {column: (command, PROJECT) for column, command in row.commands.items()}
-    sources |= {name: (row.commands["ours"], root) for name, root in roots.items()}
-    seconds: dict[str, list[float]] = {column: [] for column in sources}
-    print(f"{row.title}: CPU", file=sys.stderr)
+def cells(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> list[str]:
+    """The row as the table shows it: ratios of instructions, with those of CPU in brackets, or of CPU alone."""
+    print(row.title, file=sys.stderr)
+    measured = {column: (command, PROJECT, row.calls) for column, command in row.columns.items()}
+    measured |= {name: (row.columns["ours"], root, row.calls) for name, root in roots.items()}
     # One round more than asked for: the first leaves the compiled modules behind.
-    for _ in range(rounds + 1):
-        for column, (command, root) in sources.items():
-            seconds[column].append(native(row, command, root))
-    cpu = {column: statistics.median(each[1:]) for column, each in seconds.items()}
-    if not counted or not row.has_instructions:
-        return cpu, {}
-    print(f"{row.title}: instructions", file=sys.stderr)
-    runs = (1, 3) if row.calls else (0,)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = {
-            column: [pool.submit(instructions, row, command, root, times) for times in runs]
-            for column, (command, root) in sources.items()
-        }
-        results = {column: [future.result() for future in futures] for column, futures in counts.items()}
-    if row.calls:
-        return cpu, {column: (many - few) / (2 * row.calls) for column, (few, many) in results.items()}
-    return cpu, {column: float(whole) for column, (whole,) in results.items()}
+    times = [{name: cpu(*each) for name, each in measured.items()} for _ in range(rounds + 1)][1:]
+    seconds = {name: statistics.median(each[name] for each in times) for name in measured}
+    counts: dict[str, float] = {}
+    if counted and row.has_instructions:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            counting = {name: pool.submit(instructions, *each) for name, each in measured.items()}
+        counts = {name: future.result() for name, future in counting.items()}
+    by_hand = "hand-written"
+    cells = [row.title, f"{counts[by_hand] / 1000:,.0f}" if counts else ""]
+    for column in ("ours", *roots, "_generated"):
+        if column not in measured:
+            cells.append("")
+        elif counts:
+            ratio = counts[column] / counts[by_hand]
+            cells.append(f"{ratio:.3f} ({seconds[column] / seconds[by_hand]:.2f})")
+        else:
+            cells.append(f"{seconds[column] / seconds[by_hand]:.2f}")
+    return cells
 
 
 @contextmanager
-def other_commits(revision: str | None) -> Iterator[dict[str, Path]]:
+def other_commit(revision: str | None) -> Iterator[dict[str, Path]]:
     """The packages at that commit, by the name of their column."""
     if not revision:
         yield {}
         return
-    command = ["git", "archive", "--format=zip", revision, "api_keys_client", "_generated"]
-    archive = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
-    if archive.returncode:
-        raise SystemExit(f"bench: {archive.stderr.decode().strip()}")
     with TemporaryDirectory() as folder:
-        zipfile.ZipFile(io.BytesIO(archive.stdout)).extractall(folder)
+        command = ["git", "archive", "--output", f"{folder}/packages.zip", revision, "api_keys_client", "_generated"]
+        archived = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if archived.returncode:
+            raise SystemExit(f"bench: {archived.stderr.strip()}")
+        shutil.unpack_archive(f"{folder}/packages.zip", folder)
         yield {f"ours at {revision}": Path(folder)}
-
-
-def cells(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> list[str]:
-    """The row as the table shows it: ratios of instructions, with those of CPU in brackets, or of CPU alone."""
-    cpu, counts = measure(row, roots, rounds, counted)
-    by_hand = "hand-written"
-    cells = [row.title, f"{counts[by_hand] / 1000:,.0f}" if counts else ""]
-    for column in ("ours", *roots, "_generated"):
-        if column not in cpu:
-            cells.append("")
-        elif counts:
-            cells.append(f"{counts[column] / counts[by_hand]:.3f} ({cpu[column] / cpu[by_hand]:.2f})")
-        else:
-            cells.append(f"{cpu[column] / cpu[by_hand]:.2f}")
-    return cells
 
 
 def main() -> None:
@@ -246,13 +229,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.instructions and not shutil.which("valgrind"):
         parser.exit(3, "bench: --instructions needs valgrind; on Debian or Ubuntu: apt install valgrind\n")
-    with server() as url, other_commits(arguments.against) as roots:
+    with server() as url, other_commit(arguments.against) as roots:
+        os.environ.update(API_KEYS_BASE_URL=url, API_KEYS_TOKEN="bench-token")  # noqa: S106  # opens nothing
         head = ["", "hand-written", "ours", *roots, "_generated"]
-        lines = [
-            cells(row, roots, arguments.rounds, arguments.instructions)
-            for row in rows(url)
-            if arguments.only in row.title
-        ]
+        rows = [row for row in ROWS if arguments.only in row.title]
+        lines = [cells(row, roots, arguments.rounds, arguments.instructions) for row in rows]
     for line in (head, ["---"] * len(head), *lines):
         print(f"| {' | '.join(line)} |")
 

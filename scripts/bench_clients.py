@@ -1,0 +1,216 @@
+"""What scripts/bench.py measures, in a process of its own: ours, hand-written code, and the generated client alone.
+
+    python bench_clients.py CLIENT MEASURE CALL WORKERS COUNT
+
+All clients have the same methods, so that one call of CALLS is made with each. The server is that of the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import sys
+import time
+import tracemalloc
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Self
+
+if __name__ == "__main__":
+    # Valgrind makes a program fifty times slower, so that connections would grow too old and answers come too late.
+    # With a clock that goes on by a microsecond each time it is read, nobody's limit is met.
+    time.monotonic = itertools.count(1e6, 1e-6).__next__
+
+KEY_ID = str(uuid.UUID(int=7, version=4))
+POOL_SIZE = 20
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "get": lambda client: client.get(KEY_ID),
+    "create": lambda client: client.create("bench", roles=["VALIDATION-USER"]),
+    "list": lambda client: client.list(),
+    "deactivate": lambda client: client.deactivate(KEY_ID),
+}
+
+
+def settings() -> tuple[str, dict[str, str]]:
+    """Give the address of the keys, and the headers of a request."""
+    headers = {"Authorization": f"Bearer {os.environ['API_KEYS_TOKEN']}", "Accept": "application/json"}
+    return f"{os.environ['API_KEYS_BASE_URL']}/auth/api_keys/", headers
+
+
+class ByHand:
+    """What a careful user would write with urllib3 and pydantic."""
+
+    def __init__(self) -> None:
+        import urllib3
+        from pydantic import TypeAdapter
+
+        from _generated import ApiKeyResponse
+
+        self.url, self.headers = settings()
+        self.pool = urllib3.PoolManager(maxsize=POOL_SIZE, block=True)
+        self.record, self.records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        headers = {**self.headers, "Content-Type": "application/json"} if body else self.headers
+        response = self.pool.request(method, self.url + path, headers=headers, body=body, timeout=30.0)
+        if response.status not in (200, 204):
+            raise RuntimeError(response.status)
+        return response.data
+
+    def get(self, key_id: str) -> object:
+        return self.record.validate_json(self.request("GET", key_id))
+
+    def list(self) -> object:
+        return self.records.validate_json(self.request("GET", ""))
+
+    def create(self, description: str, roles: object) -> object:
+        body = json.dumps({"description": description, "roles": roles}).encode()
+        return self.record.validate_json(self.request("POST", "", body))
+
+    def deactivate(self, key_id: str) -> object:
+        self.request("DELETE", f"deactivate/{key_id}")
+        return self.get(key_id)
+
+
+class AsyncByHand:
+    """The same with aiohttp."""
+
+    def __init__(self) -> None:
+        import aiohttp
+        from pydantic import TypeAdapter
+
+        from _generated import ApiKeyResponse
+
+        self.url, headers = settings()
+        connector, timeout = aiohttp.TCPConnector(limit=POOL_SIZE), aiohttp.ClientTimeout(total=30.0)
+        self.session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
+        self.record, self.records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+
+    async def request(self, method: str, path: str, body: object = None) -> bytes:
+        async with self.session.request(method, self.url + path, json=body) as response:
+            if response.status not in (200, 204):
+                raise RuntimeError(response.status)
+            return await response.read()
+
+    async def get(self, key_id: str) -> object:
+        return self.record.validate_json(await self.request("GET", key_id))
+
+    async def list(self) -> object:
+        return self.records.validate_json(await self.request("GET", ""))
+
+    async def create(self, description: str, roles: object) -> object:
+        body = {"description": description, "roles": roles}
+        return self.record.validate_json(await self.request("POST", "", body))
+
+    async def deactivate(self, key_id: str) -> object:
+        await self.request("DELETE", f"deactivate/{key_id}")
+        return await self.get(key_id)
+
+
+class Generated:
+    def __init__(self) -> None:
+        from _generated import ApiClient, APIKeysApi, Configuration
+
+        url, token = os.environ["API_KEYS_BASE_URL"], os.environ["API_KEYS_TOKEN"]
+        self.api: Any = APIKeysApi(ApiClient(Configuration(host=url, access_token=token)))
+        self.get = self.api.get_api_key_auth_api_keys_api_key_id_get
+        self.list = self.api.get_all_active_api_keys_auth_api_keys_get
+
+    def create(self, description: str, roles: Any) -> object:
+        from _generated import NewApiKeyRequest
+
+        return self.api.create_api_key_auth_api_keys_post(NewApiKeyRequest(description=description, roles=roles))
+
+    def deactivate(self, key_id: str) -> object:
+        self.api.deactivate_api_key_auth_api_keys_deactivate_api_key_id_delete(key_id)
+        return self.get(key_id)
+
+
+def client(name: str) -> Any:
+    if name in ("ApiKeysClient", "AsyncApiKeysClient"):
+        import api_keys_client
+
+        return getattr(api_keys_client, name)()
+    return {"ByHand": ByHand, "AsyncByHand": AsyncByHand, "Generated": Generated}[name]()
+
+
+def begin() -> float:
+    gc.collect()
+    # What the imports made is not looked through again, at moments that differ from run to run.
+    gc.freeze()
+    return time.process_time()
+
+
+def cpu(name: str, call: str, workers: int, count: int) -> float:
+    """CPU seconds of calls by some threads or tasks, after others that open the connections and fill the caches."""
+    warm_up = 3 if call == "list" else 50 * workers
+    if name.startswith("Async"):
+        return asyncio.run(async_cpu(name, call, workers, warm_up, count))
+    made = client(name)
+    call_together(partial(CALLS[call], made), workers, warm_up)
+    began = begin()
+    call_together(partial(CALLS[call], made), workers, count)
+    return time.process_time() - began
+
+
+async def async_cpu(name: str, call: str, workers: int, warm_up: int, count: int) -> float:
+    async with client(name) as made:
+        await await_together(partial(CALLS[call], made), workers, warm_up)
+        began = begin()
+        await await_together(partial(CALLS[call], made), workers, count)
+        return time.process_time() - began
+
+
+def call_together(call: Callable[[], object], workers: int, count: int) -> None:
+    numbers = iter(range(count))
+
+    def work() -> None:
+        for _ in numbers:
+            call()
+
+    with ThreadPoolExecutor(workers) as pool:
+        others = [pool.submit(work) for _ in range(workers - 1)]
+        work()
+        for other in others:
+            other.result()
+
+
+async def await_together(call: Callable[[], Awaitable[object]], workers: int, count: int) -> None:
+    numbers = iter(range(count))
+
+    async def work() -> None:
+        for _ in numbers:
+            await call()
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+
+
+def memory(name: str, call: str, *_: int) -> float:
+    """Bytes that one result keeps."""
+    made = client(name)
+    CALLS[call](made)
+    gc.collect()
+    tracemalloc.start()
+    result = CALLS[call](made)
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0]
+    del result
+    return size
+
+
+if __name__ == "__main__":
+    # As much longer as everything takes under valgrind, so that threads take turns as they would without it.
+    sys.setswitchinterval(1)
+    client_name, measure, call_name, *numbers = sys.argv[1:]
+    print((cpu if measure == "cpu" else memory)(client_name, call_name, *map(int, numbers)))
