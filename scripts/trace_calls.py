@@ -1,49 +1,31 @@
 """How far a reader has to follow one call: the client's own calls, their files, and the changes from file to file.
 
-Counted with sys.setprofile while the sync client talks to a sandbox in another process. A call is what Python calls
-one, in a file of api_keys_client/: comprehensions (before Python 3.12) and each step of a generator count too. A change
-is a call whose file isn't that of the call before it. What happens only once, such as imports, isn't counted.
+Counted with sys.setprofile while the sync client talks to a sandbox, whose own calls aren't counted. A call is what
+Python calls one, in a file of api_keys_client/: comprehensions (before Python 3.12) and each step of a generator count
+too. A change is a call whose file isn't that of the call before it. What happens only once, such as imports, isn't
+counted.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import IO, cast
 
 from rich.console import Console
 from rich.table import Table
 
 import api_keys_client
 from api_keys_client import ApiKeysClient
+from api_keys_client.sandbox import Sandbox
 
 PACKAGE = str(Path(api_keys_client.__file__).parent)
-SANDBOX = """
-from api_keys_client.sandbox import Sandbox
-with Sandbox() as sandbox:
-    print(sandbox.url, sandbox.token, flush=True)
-    input()
-"""
-
-
-@contextmanager
-def sandbox() -> Iterator[tuple[str, str]]:
-    """A sandbox in another process, where its code isn't counted: its URL and token."""
-    command = [sys.executable, "-c", SANDBOX]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url, token = cast("IO[str]", process.stdout).readline().split()
-            yield url, token
-        finally:
-            process.communicate("\n")
+SANDBOX = str(Path(PACKAGE, "sandbox"))
 
 
 def files_called(call: Callable[[], object]) -> list[str]:
@@ -52,7 +34,7 @@ def files_called(call: Callable[[], object]) -> list[str]:
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
         file = frame.f_code.co_filename
-        if event == "call" and file.startswith(PACKAGE):
+        if event == "call" and file.startswith(PACKAGE) and not file.startswith(SANDBOX):
             files.append(file)
 
     threading.setprofile(note)
@@ -68,7 +50,7 @@ def files_called(call: Callable[[], object]) -> list[str]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     table = Table("", "calls", "files", "changes of file")
-    with sandbox() as (url, token), ApiKeysClient(url, token=token) as client:
+    with Sandbox() as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
         # Each gets the id of a key of its own.
         operations: dict[str, Callable[[str], object]] = {
             "create": lambda _: client.create("x"),
