@@ -1,8 +1,9 @@
-"""Say what a release takes. With --check try it: build, and look at what was built; nothing is published."""
+"""Say what a release takes. With --check try it: build, look at what was built, and use it; nothing is published."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from failure import Failure
+
+import api_keys_client
+from api_keys_client.sandbox import Sandbox
 
 PROJECT = Path(__file__).resolve().parent.parent
 # What the wheel has beside the files of the packages that git knows.
@@ -31,17 +35,38 @@ A release takes these steps; nothing of it happens here.
 """
 
 
-def run(*command: str) -> str:
-    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, encoding="utf-8", check=False)
+ONE_CALL = """
+import importlib.util
+import pathlib
+import sys
+
+import _generated
+import api_keys_client
+
+for package in (api_keys_client, _generated):
+    if not pathlib.Path(package.__file__).is_relative_to(sys.prefix):
+        sys.exit(f"{package.__name__} is not the installed one: {package.__file__}")
+if importlib.util.find_spec("werkzeug"):
+    sys.exit("the environment has more than the package asks for")
+
+with api_keys_client.ApiKeysClient() as client:
+    key = client.create("a key made by the installed package")
+print(api_keys_client.__version__, key.id)
+"""
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    variables = {**os.environ, **environment}
+    finished = subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, encoding="utf-8", check=False)
     if finished.returncode:
-        raise Failure(f"{' '.join(command)}\n{finished.stdout}{finished.stderr}")
+        raise Failure(f"{' '.join(map(str, command))}\n{finished.stdout}{finished.stderr}")
     return finished.stdout
 
 
 def build(folder: Path) -> Path:
     """Build the source distribution, and from it the wheel."""
     installer = ["--installer", "uv"] if shutil.which("uv") else []
-    run(sys.executable, "-m", "build", *installer, "--outdir", str(folder))
+    run(sys.executable, "-m", "build", *installer, "--outdir", folder)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -64,17 +89,38 @@ def check_links(wheel: Path) -> None:
         raise Failure(f"pyproject.toml leaves links of the readme relative: {', '.join(relative)}")
 
 
+def check_installed(wheel: Path, place: Path) -> None:
+    """Make one call, against a sandbox, in an environment that has the wheel and what it asks for."""
+    python = place / "bin" / "python"
+    if shutil.which("uv"):
+        run("uv", "venv", "--quiet", "--python", sys.executable, place)
+        run("uv", "pip", "install", "--quiet", "--python", python, wheel)
+    else:
+        run(sys.executable, "-m", "venv", place)
+        run(python, "-m", "pip", "install", "--quiet", wheel)
+    with Sandbox() as sandbox:
+        # Isolated, because the folder or PYTHONPATH could lead back to the checkout.
+        isolated = (python, "-I", "-W", "error", "-c", ONE_CALL)
+        printed = run(*isolated, API_KEYS_BASE_URL=sandbox.url, API_KEYS_TOKEN=sandbox.token)
+        stored = sandbox.keys()
+    expected = [api_keys_client.__version__, *(key.id for key in stored)]
+    if printed.split() != expected:
+        raise Failure(f"the installed package printed {printed!r} instead of {expected}")
+
+
 def check() -> None:
     with TemporaryDirectory() as made:
         folder = Path(made)
         print("Build: the sdist, and the wheel from it")
         wheel = build(folder / "dist")
         print("Metadata: twine check")
-        run(sys.executable, "-m", "twine", "check", "--strict", *map(str, sorted((folder / "dist").iterdir())))
+        run(sys.executable, "-m", "twine", "check", "--strict", *sorted((folder / "dist").iterdir()))
         print("Content: the files that git knows, and the data")
         check_content(wheel)
         print("Readme: its links")
         check_links(wheel)
+        print("Call: one with the wheel, in an environment of its own")
+        check_installed(wheel, folder / "environment")
     print("It could be released. Nothing was published.")
 
 
