@@ -32,11 +32,15 @@ EXIT_CODES = {"none": 0, "changes": 3, "breaking": 4, "failed": 1}
 class Outcome(NamedTuple):
     """What came of it."""
 
-    result: str
-    changes: list[Change]
+    changes: Sequence[Change] = ()
     error: str | None = None
-    unmatched: Sequence[str] = ()
-    is_our_own: bool = False
+    without_changes: str = "No changes."
+
+    @property
+    def result(self) -> str:
+        if self.error is not None:
+            return "failed"
+        return "breaking" if any(change.breaking for change in self.changes) else "changes" if self.changes else "none"
 
 
 def read_source(source: str, seconds: float) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
     path = root / "openapi.json"
     old = parse(path.name, path.read_bytes())
     if source == old:
-        return Outcome("none", [], is_our_own=True)
+        return Outcome(without_changes=OUR_OWN)
     new = keep_tagged(source, tag)
     unmatched = apply_overlay(root / "openapi.overlay.json", new)
     name_enums(new)
@@ -88,12 +92,10 @@ def sync(root: Path, source: dict[str, Any], tag: str | None, *, check: bool) ->
     changes = compare(old, new)
     if unmatched:
         # With the changes, which tell where the server has moved to.
-        error = f"the overlay's target matches nothing, the server has moved: {'; '.join(unmatched)}"
-        return Outcome("failed", changes, error, unmatched)
+        return Outcome(changes, f"the overlay's target matches nothing, the server has moved: {'; '.join(unmatched)}")
     if changes and not check:
         path.write_bytes((json.dumps(arranged(new, old), ensure_ascii=False, indent=2) + "\n").encode())
-    breaking = any(change.breaking for change in changes)
-    return Outcome("breaking" if breaking else "changes" if changes else "none", changes)
+    return Outcome(changes)
 
 
 def as_json(outcome: Outcome) -> str:
@@ -109,10 +111,8 @@ def as_text(outcome: Outcome) -> str:
         changes = [change for change in outcome.changes if change.breaking == breaking]
         lines += [title] if changes else []
         lines += [f"  {change}" for change in changes]
-    if outcome.unmatched:
-        lines += ["Targets of the overlay that match nothing:", *(f"  {one_line(each)}" for each in outcome.unmatched)]
     if not lines and outcome.error is None:
-        lines = [OUR_OWN if outcome.is_our_own else "No changes."]
+        lines = [outcome.without_changes]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = read_source(options.source, options.timeout)
         outcome = sync(options.root, source, None if options.all_operations else TAG, check=options.check)
     except (Failure, OSError, KeyError, ValueError, RecursionError, KeyboardInterrupt) as error:
-        outcome = Outcome("failed", [], str(error) or "interrupted")
+        outcome = Outcome(error=str(error) or "interrupted")
     sys.stdout.buffer.write((as_json(outcome) if options.json else as_text(outcome)).encode())
     if outcome.error is not None:
         print(f"sync_spec: {one_line(outcome.error)}", file=sys.stderr)

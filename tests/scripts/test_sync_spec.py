@@ -260,7 +260,6 @@ def test_a_field_that_is_gone_is_told_although_the_overlay_no_longer_fits(sync: 
     finished = sync(document)
     target = "$.components.schemas.ApiKeyResponse.properties.is_active\n"
     sync.assert_refused(finished, f"the server has moved: {target}")
-    assert finished.output.endswith(f"Targets of the overlay that match nothing:\n  {target}")
     assert finished.lines[0] == "removed required field ApiKeyResponse: is_active"
     assert finished.lines[1].startswith("removed field ApiKeyResponse.is_active: ")
 
