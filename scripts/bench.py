@@ -12,7 +12,6 @@ import os
 import re
 import resource
 import shutil
-import socketserver
 import statistics
 import subprocess
 import sys
@@ -21,9 +20,10 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from bench_clients import KEY_ID
 
@@ -50,30 +50,29 @@ def canned(body: object) -> bytes:
     return b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(text), text)
 
 
-class Canned(socketserver.StreamRequestHandler):
-    disable_nagle_algorithm = True
-    answers: ClassVar[dict[bytes, bytes]] = {
-        b"GET /auth/api_keys/ ": canned([record(number) for number in range(1000)]),
-        b"POST /auth/api_keys/ ": canned(record(7, key="c2VjcmV0")),
-        b"GET /auth/api_keys/" + KEY_ID.encode() + b" ": canned(record(7, is_active=False)),
-        b"DELETE /auth/api_keys/deactivate/" + KEY_ID.encode() + b" ": b"HTTP/1.1 204 No Content\r\n\r\n",
-    }
+ANSWERS = {
+    "GET /auth/api_keys/": canned([record(number) for number in range(1000)]),
+    "POST /auth/api_keys/": canned(record(7, key="c2VjcmV0")),
+    f"GET /auth/api_keys/{KEY_ID}": canned(record(7, is_active=False)),
+    f"DELETE /auth/api_keys/deactivate/{KEY_ID}": b"HTTP/1.1 204 No Content\r\n\r\n",
+}
 
-    def handle(self) -> None:
-        while request := self.rfile.readline():
-            length = 0
-            while (line := self.rfile.readline()) not in (b"\r\n", b""):
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line[15:])
-            self.rfile.read(length)
-            self.wfile.write(self.answers[request[: request.rindex(b"HTTP/")]])
+
+class Canned(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.wfile.write(ANSWERS[f"{self.command} {self.path}"])
+
+    do_POST = do_DELETE = do_GET
 
 
 @contextmanager
 def server() -> Iterator[str]:
     """Answers in threads of this process, whose own time is not measured."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Canned) as listening:
-        listening.daemon_threads = True
+    with ThreadingHTTPServer(("127.0.0.1", 0), Canned) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{listening.server_address[1]}"
         listening.shutdown()

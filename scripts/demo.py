@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 
@@ -53,12 +54,8 @@ def described(value: object) -> dict[str, object]:
     return {"": value}
 
 
-def main(arguments: list[str]) -> None:
-    if arguments:
-        # All that there is to say of a program without options.
-        asked = arguments in (["-h"], ["--help"])
-        print("Usage: scripts/demo (without arguments)", file=sys.stdout if asked else sys.stderr)
-        sys.exit(0 if asked else 2)
+def main() -> None:
+    argparse.ArgumentParser(prog="scripts/demo", description=__doc__).parse_args()
     console = Console(highlight=False)
     console.width = min(max(console.width, NARROWEST), WIDEST)
 
@@ -93,4 +90,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
