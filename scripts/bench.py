@@ -88,8 +88,8 @@ class Row(NamedTuple):
     has_instructions: bool = True
 
 
-SYNC = {"hand-written": "ByHand", "ours": "ApiKeysClient", "_generated": "Generated"}
-ASYNC = {"hand-written": "AsyncByHand", "ours": "AsyncApiKeysClient"}
+SYNC = {"hand-written": "urllib3", "ours": "ApiKeysClient", "_generated": "generated"}
+ASYNC = {"hand-written": "aiohttp", "ours": "AsyncApiKeysClient"}
 
 
 def calling(clients: dict[str, str], call: str, *, workers: int = 1, measure: str = "cpu") -> dict[str, list[str]]:

@@ -19,7 +19,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 if __name__ == "__main__":
     # Valgrind makes a program fifty times slower, so that connections would grow too old and answers come too late.
@@ -36,60 +39,58 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def settings() -> tuple[str, dict[str, str]]:
-    """Give the address of the keys, and the headers of a request."""
-    headers = {"Authorization": f"Bearer {os.environ['API_KEYS_TOKEN']}", "Accept": "application/json"}
-    return f"{os.environ['API_KEYS_BASE_URL']}/auth/api_keys/", headers
-
-
 class ByHand:
-    """What a careful user would write with urllib3 and pydantic."""
+    """What a careful user would write, with pydantic and an HTTP library."""
 
     def __init__(self) -> None:
-        import urllib3
         from pydantic import TypeAdapter
 
         from _generated import ApiKeyResponse
 
-        self.url, self.headers = settings()
-        self.pool = urllib3.PoolManager(maxsize=POOL_SIZE, block=True)
+        self.url = f"{os.environ['API_KEYS_BASE_URL']}/auth/api_keys/"
+        self.headers = {"Authorization": f"Bearer {os.environ['API_KEYS_TOKEN']}", "Accept": "application/json"}
         self.record, self.records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def request(self, method: str, path: str, answer: TypeAdapter[Any] | None, body: object = None) -> Any:
+        raise NotImplementedError
+
+    def get(self, key_id: str) -> Any:
+        return self.request("GET", key_id, self.record)
+
+    def list(self) -> Any:
+        return self.request("GET", "", self.records)
+
+    def create(self, description: str, roles: object) -> Any:
+        return self.request("POST", "", self.record, {"description": description, "roles": roles})
+
+
+class Urllib3ByHand(ByHand):
+    def __init__(self) -> None:
+        import urllib3
+
+        super().__init__()
+        self.pool = urllib3.PoolManager(maxsize=POOL_SIZE, block=True)
+
+    def request(self, method: str, path: str, answer: TypeAdapter[Any] | None, body: object = None) -> Any:
+        content = json.dumps(body).encode() if body else None
         headers = {**self.headers, "Content-Type": "application/json"} if body else self.headers
-        response = self.pool.request(method, self.url + path, headers=headers, body=body, timeout=30.0)
+        response = self.pool.request(method, self.url + path, headers=headers, body=content, timeout=30.0)
         if response.status not in (200, 204):
             raise RuntimeError(response.status)
-        return response.data
+        return answer.validate_json(response.data) if answer else None
 
-    def get(self, key_id: str) -> object:
-        return self.record.validate_json(self.request("GET", key_id))
-
-    def list(self) -> object:
-        return self.records.validate_json(self.request("GET", ""))
-
-    def create(self, description: str, roles: object) -> object:
-        body = json.dumps({"description": description, "roles": roles}).encode()
-        return self.record.validate_json(self.request("POST", "", body))
-
-    def deactivate(self, key_id: str) -> object:
-        self.request("DELETE", f"deactivate/{key_id}")
+    def deactivate(self, key_id: str) -> Any:
+        self.request("DELETE", f"deactivate/{key_id}", None)
         return self.get(key_id)
 
 
-class AsyncByHand:
-    """The same with aiohttp."""
-
+class AiohttpByHand(ByHand):
     def __init__(self) -> None:
         import aiohttp
-        from pydantic import TypeAdapter
 
-        from _generated import ApiKeyResponse
-
-        self.url, headers = settings()
+        super().__init__()
         connector, timeout = aiohttp.TCPConnector(limit=POOL_SIZE), aiohttp.ClientTimeout(total=30.0)
-        self.session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
-        self.record, self.records = TypeAdapter(ApiKeyResponse), TypeAdapter(list[ApiKeyResponse])
+        self.session = aiohttp.ClientSession(connector=connector, headers=self.headers, timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,24 +98,15 @@ class AsyncByHand:
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
 
-    async def request(self, method: str, path: str, body: object = None) -> bytes:
+    async def request(self, method: str, path: str, answer: TypeAdapter[Any] | None, body: object = None) -> Any:
         async with self.session.request(method, self.url + path, json=body) as response:
             if response.status not in (200, 204):
                 raise RuntimeError(response.status)
-            return await response.read()
+            content = await response.read()
+            return answer.validate_json(content) if answer else None
 
-    async def get(self, key_id: str) -> object:
-        return self.record.validate_json(await self.request("GET", key_id))
-
-    async def list(self) -> object:
-        return self.records.validate_json(await self.request("GET", ""))
-
-    async def create(self, description: str, roles: object) -> object:
-        body = {"description": description, "roles": roles}
-        return self.record.validate_json(await self.request("POST", "", body))
-
-    async def deactivate(self, key_id: str) -> object:
-        await self.request("DELETE", f"deactivate/{key_id}")
+    async def deactivate(self, key_id: str) -> Any:
+        await self.request("DELETE", f"deactivate/{key_id}", None)
         return await self.get(key_id)
 
 
@@ -138,11 +130,11 @@ class Generated:
 
 
 def client(name: str) -> Any:
-    if name in ("ApiKeysClient", "AsyncApiKeysClient"):
-        import api_keys_client
+    if by_hand := {"urllib3": Urllib3ByHand, "aiohttp": AiohttpByHand, "generated": Generated}.get(name):
+        return by_hand()
+    import api_keys_client
 
-        return getattr(api_keys_client, name)()
-    return {"ByHand": ByHand, "AsyncByHand": AsyncByHand, "Generated": Generated}[name]()
+    return getattr(api_keys_client, name)()
 
 
 def begin() -> float:
@@ -155,7 +147,7 @@ def begin() -> float:
 def cpu(name: str, call: str, workers: int, count: int) -> float:
     """CPU seconds of calls by some threads or tasks, after others that open the connections and fill the caches."""
     warm_up = 3 if call == "list" else 50 * workers
-    if name.startswith("Async"):
+    if name in ("aiohttp", "AsyncApiKeysClient"):
         return asyncio.run(async_cpu(name, call, workers, warm_up, count))
     made = client(name)
     call_together(partial(CALLS[call], made), workers, warm_up)
