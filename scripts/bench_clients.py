@@ -2,7 +2,8 @@
 
     python bench_clients.py CLIENT MEASURE CALL WORKERS COUNT
 
-All clients have the same methods, so that one call of CALLS is made with each. The server is that of the environment.
+All clients have the same methods, so that one call of CALLS is made with each; a measure is a function of MEASURES,
+and gives one number. The server is that of the environment.
 """
 
 from __future__ import annotations
@@ -201,8 +202,10 @@ def memory(name: str, call: str, *_: int) -> float:
     return size
 
 
+MEASURES: dict[str, Callable[..., float]] = {"cpu": cpu, "memory": memory}
+
 if __name__ == "__main__":
     # As much longer as everything takes under valgrind, so that threads take turns as they would without it.
     sys.setswitchinterval(1)
     client_name, measure, call_name, *numbers = sys.argv[1:]
-    print((cpu if measure == "cpu" else memory)(client_name, call_name, *map(int, numbers)))
+    print(MEASURES[measure](client_name, call_name, *map(int, numbers)))

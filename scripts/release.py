@@ -77,7 +77,8 @@ def check_content(wheel: Path) -> None:
         found = {re.sub(r"^\w+-[^/]+\.dist-info/", "", name) for name in opened.namelist()}
     expected = {*run("git", "ls-files", "_generated", "api_keys_client").splitlines(), *DATA, *INFO}
     if found != expected:
-        raise Failure(f"the wheel has {sorted(found - expected)} too much, and lacks {sorted(expected - found)}")
+        difference = f"the wheel has {sorted(found - expected)} too much, and lacks {sorted(expected - found)}"
+        raise Failure(f"{difference}: git add what is to be shipped")
 
 
 def check_links(wheel: Path) -> None:
