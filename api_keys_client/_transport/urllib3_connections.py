@@ -42,10 +42,20 @@ _CHUNK_SIZE = re.compile(rb"(?P<size>[0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r?\n")
 NO_RETRIES = urllib3.Retry(total=False, redirect=False)
 
 
+class _SharedTimeout(urllib3.Timeout):
+    """A timeout that urllib3 need not copy for each request: without a total it has no clock to start."""
+
+    def clone(self) -> urllib3.Timeout:
+        return self
+
+    def start_connect(self) -> float:
+        return 0.0
+
+
 @lru_cache(maxsize=32)
 def usual_timeout(connect: float, answer: float) -> urllib3.Timeout:
-    """Gives the timeout for these seconds: urllib3 copies it for each request anyway, and making one is slow."""
-    return urllib3.Timeout(connect=connect, read=answer)
+    """Gives the timeout for these seconds."""
+    return _SharedTimeout(connect=connect, read=answer)
 
 
 class AttemptState:
@@ -134,7 +144,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         # As http.client does, whose own way leads through the email package and costs a fifth of a call.
-        status: int = http.client.CONTINUE
+        version, status = "", http.client.CONTINUE.value
         while status == http.client.CONTINUE:
             version, status, _ = self._read_status()
             self.headers = self.msg = _read_headers(self.fp)
