@@ -216,6 +216,8 @@ class _Watched(HTTPConnection):
 
     # Not the class's own: a program that sets http.client's debug level would print the token.
     debuglevel = 0
+    # Without urllib3's own, which looks in each value for a mark that no header of ours has.
+    putheader = http.client.HTTPConnection.putheader
     _idle_since = 0.0
     _answer_by = 0.0
     _reader: _BoundedReader | None = None
