@@ -13,13 +13,7 @@ from typing import cast
 import pytest
 import trustme
 
-from api_keys_client import (
-    ApiConnectionError,
-    ApiKeysError,
-    AsyncApiKeysClient,
-    Outcome,
-    OutcomeUnknownError,
-)
+from api_keys_client import ApiConnectionError, ApiKeysError, AsyncApiKeysClient, Outcome, OutcomeUnknownError
 from api_keys_client._core.options import POOL_SIZE
 from api_keys_client._transport import aiohttp_connections
 from api_keys_client.sandbox import Sandbox

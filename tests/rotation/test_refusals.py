@@ -11,13 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from api_keys_client import (
-    ApiKeysClient,
-    CreatedKey,
-    InvalidRequestError,
-    KeyNotFoundError,
-    Outcome,
-)
+from api_keys_client import ApiKeysClient, CreatedKey, InvalidRequestError, KeyNotFoundError, Outcome
 from api_keys_client.sandbox import Sandbox
 from tests.support.calling import UNKNOWN_ID
 from tests.support.clients import requests

@@ -97,11 +97,7 @@ def test_a_certificate_that_does_not_verify(connect: Connect, name: str, authori
 
 @pytest.mark.parametrize(
     ("version", "presented"),
-    [
-        (ssl.TLSVersion.TLSv1_2, None),
-        (ssl.TLSVersion.TLSv1_3, None),
-        (ssl.TLSVersion.TLSv1_3, trustme.CA()),
-    ],
+    [(ssl.TLSVersion.TLSv1_2, None), (ssl.TLSVersion.TLSv1_3, None), (ssl.TLSVersion.TLSv1_3, trustme.CA())],
     ids=["1.2", "1.3", "another authority's"],
 )
 def test_a_client_certificate_that_the_server_does_not_take(
