@@ -1,4 +1,4 @@
-"""Keys that a rotation before left: they are named, kept, or ended."""
+"""Keys that a rotation before left: they are named, kept, or ended; one that only a description names is doubted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from api_keys_client import ApiKeysClient, CreatedKey, Outcome
+from api_keys_client import ApiKeysClient, CreatedKey, InvalidRequestError, Outcome
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.clients import requests
-from tests.support.rotations import active, fail, left_over, refuse, rotation_error, store
+from tests.support.rotations import active, fail, left_over, made_by_hand, refuse, rotation_error, store
 
 
 def test_they_are_named_and_nothing_is_done(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -69,15 +69,6 @@ def test_the_one_in_use_may_be_the_replacement(sandbox: Sandbox, client: ApiKeys
     assert active(sandbox) == {third}
 
 
-def test_a_commit_of_the_rotation_before_that_came_late_is_one(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    first = client.create("ci").id
-    second = client.rotate(first, store=store).new.id
-    late = left_over(sandbox, first)
-    assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [late]
-    third = client.rotate(second, store=store, leftovers="deactivate").new.id
-    assert active(sandbox) == {third}
-
-
 def test_one_that_cannot_be_ended_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
     old_id = client.create("ci").id
     left = left_over(sandbox, old_id)
@@ -88,3 +79,41 @@ def test_one_that_cannot_be_ended_is_named(sandbox: Sandbox, client: ApiKeysClie
     assert error.leftovers == [left]
     assert f"{left}: deactivate {left}: the server answered 403 Forbidden: no. Deactivate them." in str(error)
     assert active(sandbox) == {left, error.new_id}
+
+
+def test_a_forged_mark_ends_no_key_that_it_names(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    victim = client.create("victim")
+    mine = made_by_hand(sandbox, f"mine (replaces {victim.id} #000000000000)")
+    error = rotation_error(lambda: client.rotate(mine, store=store))
+    assert (error.stage, error.leftovers) == ("leftovers", [victim.id])
+    assert "may be wrong" in str(error)
+    rotation = client.rotate(mine, store=store, leftovers="deactivate")
+    assert rotation.left_active == [victim.id]
+    assert sandbox.accepts(victim.key.get_secret_value())
+
+
+def test_one_who_knows_names_those_to_end(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    first = client.create("ci").id
+    second = client.rotate(first, store=store, description="other words", keep_old=True).new.id
+    rotation = client.rotate(second, store=store, leftovers=[first])
+    assert rotation.left_active == []
+    assert active(sandbox) == {rotation.new.id}
+
+
+def test_only_leftovers_can_be_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    neighbour, old = client.create("neighbour").id, client.create("ci").id
+    before = len(sandbox.requests)
+    error = rotation_error(lambda: client.rotate(old, store=store, leftovers=[neighbour]))
+    assert (error.stage, error.leftovers) == ("leftovers", [])
+    assert neighbour in str(error)
+    assert requests(sandbox)[before:] == ["list"]
+    for wrong in (neighbour, "all", 7, [neighbour, "x"]):
+        with pytest.raises(InvalidRequestError):
+            client.rotate(old, store=store, leftovers=wrong)  # type: ignore[arg-type]
+
+
+def test_some_may_be_named_only_if_all_others_are_known_of(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    old = client.create("ci").id
+    left = [made_by_hand(sandbox, f"ci (replaces {old} #{number:012})") for number in range(2)]
+    error = rotation_error(lambda: client.rotate(old, store=store, leftovers=left[:1]))
+    assert set(error.leftovers) == set(left)

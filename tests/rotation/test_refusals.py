@@ -15,7 +15,7 @@ from api_keys_client import ApiKeysClient, CreatedKey, InvalidRequestError, KeyN
 from api_keys_client.sandbox import Sandbox
 from tests.support.calling import UNKNOWN_ID
 from tests.support.clients import requests
-from tests.support.rotations import active, changed, connecting, left_over, rotation_error, store
+from tests.support.rotations import Shelf, active, changed, connecting, left_over, rotation_error, store
 
 
 async def later(_: CreatedKey) -> Any:
@@ -49,6 +49,15 @@ def test_work_that_nobody_does_counts_for_nothing(
     assert isinstance(error.__cause__, TypeError)
     assert error.stage == place
     assert old_id in active(sandbox) <= {old_id, error.new_id}
+
+
+@pytest.mark.parametrize("verdict", [0, 1, 1.0, "", "yes", ()], ids=repr)
+def test_only_none_and_true_pass_a_verification(sandbox: Sandbox, client: ApiKeysClient, verdict: object) -> None:
+    shelf = Shelf(client.create("ci"))
+    error = rotation_error(lambda: client.rotate(shelf.key_id, store=shelf, verify=lambda _: verdict))
+    assert f"verify returned a {type(verdict).__name__}" in str(error)
+    assert error.stage == "verify"
+    assert active(sandbox) == {shelf.key_id}
 
 
 def test_a_generator_function_is_refused_before_anything_is_sent(sandbox: Sandbox, client: ApiKeysClient) -> None:
@@ -133,15 +142,6 @@ def test_an_inactive_key(sandbox: Sandbox, client: ApiKeysClient) -> None:
     assert (error.stage, error.old_id, error.new_id, error.leftovers) == ("list", old_id, None, [])
     assert error.outcome is Outcome.NOT_SENT
     assert len(sandbox.keys()) == 1
-
-
-def test_a_key_that_was_rotated_names_the_one_that_replaced_it(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    old_id = client.create("ci").id
-    new_id = client.rotate(old_id, store=store).new.id
-    error = rotation_error(lambda: client.rotate(old_id, store=store))
-    assert f"it is inactive, and earlier rotations of it left {new_id} active" in str(error)
-    assert error.leftovers == [new_id]
-    assert active(sandbox) == {new_id}
 
 
 def test_an_unknown_key(sandbox: Sandbox, client: ApiKeysClient) -> None:
