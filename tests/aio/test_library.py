@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -16,29 +15,19 @@ from tests.support.tasks import PATIENCE, cancel, run, soon, unshaken, until
 from tests.support.wire import KEY_ID, Peer, Request, Server, good, say
 
 
-@pytest.mark.parametrize(
-    ("operation", "call"),
-    [
-        ("list", lambda client: client.list()),
-        ("get", lambda client: client.get(KEY_ID)),
-        ("deactivate", lambda client: client.deactivate(KEY_ID)),
-    ],
-)
-def test_as_many_requests_go_out_as_it_says(
-    operation: str, call: Callable[[AsyncApiKeysClient], Awaitable[object]]
-) -> None:
+def test_as_many_requests_go_out_as_it_says() -> None:
     """The library would send what can be repeated twice, without a word, where a kept connection has ended."""
 
     async def main() -> None:
         async with AsyncApiKeysClient(server.url, token="token") as client:
             await client.list()
             with pytest.raises(ApiConnectionError) as caught:
-                await call(client)
+                await client.get(KEY_ID)
             assert caught.value.attempts == 3
 
     with Server(good, say(), say(), say()) as server:
         run(main())
-        assert server.operations() == ["list", *[operation] * 3]
+        assert server.operations() == ["list", "get", "get", "get"]
 
 
 def test_a_view_has_its_own_times() -> None:

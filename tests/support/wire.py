@@ -289,6 +289,19 @@ def say(data: bytes = b"", *, then: Callable[[Peer], object] | None = Peer.close
     return act
 
 
+def held(arrived: threading.Event, left: threading.Event | None = None, *, data: bytes = b"") -> Act:
+    """Any bytes and nothing more until the client leaves; says when they were sent, and when it has left."""
+
+    def act(peer: Peer, _: Request) -> None:
+        peer.send(data)
+        arrived.set()
+        peer.hold()
+        if left:
+            left.set()
+
+    return act
+
+
 def dripped(before: bytes, data: bytes, *, then: Callable[[Peer], object] = Peer.hold) -> Act:
     """Some bytes at once, the others one at a time."""
 
