@@ -14,7 +14,8 @@ import pytest
 from api_keys_client import ApiConnectionError, AsyncApiKeysClient, ConfigurationError, CreatedKey, Deactivation
 from api_keys_client.sandbox import Sandbox
 from api_keys_client.sandbox.faults import Exchange, Fault
-from tests.support.tasks import PATIENCE, a_few_turns, cancel, run, soon, until
+from tests.support.tasks import a_few_turns, cancel, run, soon, until
+from tests.support.wire import PATIENCE
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ from api_keys_client._core.options import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
 from api_keys_client.sandbox.faults import Exchange, Fault
 from tests.support.certificates import presenting, trusting
-from tests.support.tasks import PATIENCE, a_few_turns, cancel, failure, run, soon, unshaken, until
-from tests.support.wire import KEY_ID, Act, Peer, Request, Server, answer, good, held, message
+from tests.support.tasks import a_few_turns, cancel, failure, run, soon, unshaken, until
+from tests.support.wire import KEY_ID, PATIENCE, Act, Peer, Request, Server, answer, good, held, message
 
 create_and_get = pytest.mark.parametrize("operation", ["create", "get"])
 

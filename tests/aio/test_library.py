@@ -11,8 +11,8 @@ import pytest
 from api_keys_client import ApiConnectionError, ApiTimeoutError, AsyncApiKeysClient
 from api_keys_client._core.options import POOL_SIZE
 from api_keys_client.sandbox import Sandbox
-from tests.support.tasks import PATIENCE, cancel, run, soon, unshaken, until
-from tests.support.wire import KEY_ID, Peer, Request, Server, good, say
+from tests.support.tasks import cancel, run, soon, unshaken, until
+from tests.support.wire import KEY_ID, PATIENCE, Peer, Request, Server, good, say
 
 
 def test_as_many_requests_go_out_as_it_says() -> None:

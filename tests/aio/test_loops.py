@@ -15,8 +15,8 @@ import trio
 from api_keys_client import AsyncApiKeysClient, ConfigurationError, Outcome
 from api_keys_client._transport import aiohttp_connections
 from api_keys_client.sandbox import Sandbox
-from tests.support.tasks import PATIENCE, failure, run
-from tests.support.wire import KEY_ID, Act, Peer, Request, Server, good
+from tests.support.tasks import failure, run
+from tests.support.wire import GOOD, KEY_ID, PATIENCE, Act, Server, held, message
 
 CALLS: dict[str, Callable[[AsyncApiKeysClient], Awaitable[object]]] = {
     "create": lambda client: client.create("ci"),
@@ -70,13 +70,7 @@ def test_anyio_on_asyncio_will_do(engine: Sandbox) -> None:
 
 def good_until(left: threading.Event) -> Act:
     """An answer; says when the client has left."""
-
-    def act(peer: Peer, request: Request) -> None:
-        good(peer, request)
-        peer.hold()
-        left.set()
-
-    return act
+    return held(threading.Event(), left, data=message(200, GOOD["list"]))
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["closed afterwards", "never closed"])

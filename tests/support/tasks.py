@@ -14,11 +14,9 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from api_keys_client import ApiKeysError
+from tests.support.wire import PATIENCE
 
 T = TypeVar("T")
-
-PATIENCE = 5.0
-"""Seconds within which what should happen at once has happened, on a slow machine too."""
 
 
 class _Complaints(logging.Handler):

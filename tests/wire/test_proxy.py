@@ -22,13 +22,16 @@ from api_keys_client import ApiKeysClient, Outcome, UnexpectedResponseError
 from api_keys_client.errors import FailureKind
 from tests.support.certificates import presenting, trusting
 from tests.support.clients import Connect
-from tests.support.failing import OPERATIONS, check_lost, check_not_sent, failure
+from tests.support.failing import OPERATIONS, check_lost, check_not_sent, failure, unresolved_at_once
 from tests.support.wire import Act, Peer, Server, answer, say, too_much
 
 HOST = "engine.invalid"
 AUTH = "us%20er:p%40ss%3Aw%25rd%2F%C3%BC"
 
-pytestmark = pytest.mark.usefixtures("_names_of_nothing")
+
+@pytest.fixture(autouse=True)
+def _names_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    unresolved_at_once(monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
@@ -54,9 +57,8 @@ def test_loopback_never_goes_through_a_proxy(connect: Connect, monkeypatch: pyte
 
 
 def through(raw: Server, connect: Connect, scheme: str, **options: object) -> ApiKeysClient:
-    return connect(
-        f"{scheme}://{HOST}", token="a-token", allow_http=True, proxy=f"http://{AUTH}@127.0.0.1:{raw.port}", **options
-    )
+    proxy = f"http://{AUTH}@127.0.0.1:{raw.port}"
+    return connect(f"{scheme}://{HOST}", token="a-token", allow_http=True, proxy=proxy, **options)
 
 
 def test_a_forward_proxy_is_told_the_whole_url(connect: Connect) -> None:
@@ -187,27 +189,18 @@ def client_of(server: Server, connect: Connect, authority: trustme.CA, **options
 
 
 @contextmanager
-def running_proxy(folder: Path, **more: object) -> Iterator[str]:
+def running_proxy(folder: Path, *options: str) -> Iterator[str]:
     """The host and port of proxy.py in a process of its own, which asks for the password."""
-    port = folder / "port"
-    options = {
-        "--port": "0",
-        "--port-file": port,
-        "--num-acceptors": "1",
-        "--num-workers": "1",
-        "--plugins": "tests.support.everywhere.Everywhere",
-        "--basic-auth": "us er:p@ss:w%rd/ü",
-        "--data-dir": folder,
-        "--log-file": folder / "log",
-        **more,
-    }
-    command = [sys.executable, "-m", "proxy", "--threaded", *[str(part) for pair in options.items() for part in pair]]
+    port, log = folder / "port", folder / "log"
+    command = [sys.executable, "-m", "proxy", "--threaded", "--num-acceptors=1", "--num-workers=1", "--port=0"]
+    command += [f"--port-file={port}", f"--data-dir={folder}", f"--log-file={log}", *options]
+    command += ["--plugins=tests.support.everywhere.Everywhere", "--basic-auth=us er:p@ss:w%rd/ü"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         began = monotonic()
         while not (port.is_file() and port.read_text()):
-            assert process.poll() is None, (folder / "log").read_text()
+            assert process.poll() is None, log.read_text()
             assert monotonic() - began < 20
             threading.Event().wait(0.01)
         yield f"localhost:{int(port.read_text())}"
@@ -217,29 +210,23 @@ def running_proxy(folder: Path, **more: object) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_proxy(tmp_path_factory.mktemp("proxy")) as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def secure_proxy(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[str]:
-    """The same over TLS."""
-    folder = tmp_path_factory.mktemp("secure-proxy")
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
-    with running_proxy(folder, **{"--cert-file": folder / "both.pem", "--key-file": folder / "both.pem"}) as place:
-        yield place
+def proxies(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[dict[str, str]]:
+    """One over plain http, and one over TLS."""
+    plain, secure = (tmp_path_factory.mktemp(name) for name in ("proxy", "secure-proxy"))
+    certificate = secure / "both.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    tls = (f"--cert-file={certificate}", f"--key-file={certificate}")
+    with running_proxy(plain) as plain_place, running_proxy(secure, *tls) as secure_place:
+        yield {"http": plain_place, "https": secure_place}
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("way", ["http", "https"])
 def test_calls_go_through_a_real_proxy(
-    connect: Connect, authority: trustme.CA, proxy: str, secure_proxy: str, scheme: str, way: str
+    connect: Connect, authority: trustme.CA, proxies: dict[str, str], scheme: str, way: str
 ) -> None:
-    place = proxy if way == "http" else secure_proxy
     with target(scheme, authority) as server:
-        client = client_of(server, connect, authority, proxy=f"{way}://{AUTH}@{place}")
+        client = client_of(server, connect, authority, proxy=f"{way}://{AUTH}@{proxies[way]}")
         for operation in OPERATIONS:
             assert OPERATIONS[operation](client)
         assert server.operations() == [*OPERATIONS]
@@ -247,20 +234,22 @@ def test_calls_go_through_a_real_proxy(
 
 @pytest.mark.parametrize("length", [1_200, 8_192, 9_900])
 def test_an_answer_that_comes_before_its_request_is_not_taken_out_of_tls_inside_tls(
-    connect: Connect, authority: trustme.CA, secure_proxy: str, length: int
+    connect: Connect, authority: trustme.CA, proxies: dict[str, str], length: int
 ) -> None:
     with target("https", authority, say(too_much(length), then=None)) as server:
-        client = client_of(server, connect, authority, proxy=f"https://{AUTH}@{secure_proxy}")
+        client = client_of(server, connect, authority, proxy=f"https://{AUTH}@{proxies['https']}")
         assert client.list() == []
         assert client.create("ci").key
         assert server.operations() == ["list", "create"]
         assert server.connections == 2
 
 
-def test_a_real_proxy_that_asks_for_other_credentials(connect: Connect, authority: trustme.CA, proxy: str) -> None:
+def test_a_real_proxy_that_asks_for_other_credentials(
+    connect: Connect, authority: trustme.CA, proxies: dict[str, str]
+) -> None:
     with target("http", authority) as plain, target("https", authority) as secure:
         for auth in ("", "us%20er:wrong@", "other@"):
-            options = {"proxy": f"http://{auth}{proxy}", "max_attempts": 1}
+            options = {"proxy": f"http://{auth}{proxies['http']}", "max_attempts": 1}
             error = failure(client_of(secure, connect, authority, **options), "create")
             check_not_sent(error, "create", "proxy", attempts=1)
             assert "the proxy refused the connection with 407" in str(error)
