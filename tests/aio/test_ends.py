@@ -50,57 +50,48 @@ each_stop = pytest.mark.parametrize("stop", STOPS)
 
 @each_stop
 @create_and_get
-def test_a_cancelled_call_closes_its_connection(operation: str, stop: str) -> None:
+async def test_a_cancelled_call_closes_its_connection(operation: str, stop: str) -> None:
     arrived, left = threading.Event(), threading.Event()
-
-    async def main() -> None:
-        async with AsyncApiKeysClient(server.url, token="token") as client:
-            task = begin(client, operation)
-            await until(arrived)
-            await a_few_turns()
-            await cancel(task)
-            if stop != "sleep":
-                await until(left)
-            await soon(client.list())
-
     with Server(STOPS[stop](arrived, left)) as server:
-        run(main())
+        client = AsyncApiKeysClient(server.url, token="token")
+        task = begin(client, operation)
+        await until(arrived)
+        await a_few_turns()
+        await cancel(task)
+        if stop != "sleep":
+            await until(left)
+        await soon(client.list())
         assert server.operations() == [operation, "list"]
         assert server.connections == (1 if stop == "sleep" else 2)
 
 
 @each_stop
 @create_and_get
-def test_closing_ends_a_call_in_flight(operation: str, stop: str) -> None:
+async def test_closing_ends_a_call_in_flight(operation: str, stop: str) -> None:
     arrived, left = threading.Event(), threading.Event()
-
-    async def main() -> None:
+    with Server(STOPS[stop](arrived, left)) as server:
         client = AsyncApiKeysClient(server.url, token="token")
         task = begin(client, operation)
         await until(arrived)
         await a_few_turns()
         await soon(asyncio.gather(client.close(), client.close()))
         error = await failure(task)
-        assert "closed" in str(error)
-        assert not error.retryable
-        if operation == "get":
-            assert type(error) is ApiConnectionError
-        elif stop == "sleep":
-            assert error.outcome is Outcome.REJECTED
-        else:
-            assert isinstance(error, OutcomeUnknownError)
-
-    with Server(STOPS[stop](arrived, left)) as server:
-        run(main())
-        assert stop == "sleep" or left.wait(PATIENCE)
+        if stop != "sleep":
+            await until(left)
         assert server.operations() == [operation]
+    assert "closed" in str(error)
+    assert not error.retryable
+    if operation == "get":
+        assert type(error) is ApiConnectionError
+    elif stop == "sleep":
+        assert error.outcome is Outcome.REJECTED
+    else:
+        assert isinstance(error, OutcomeUnknownError)
 
 
-def test_both_end_calls_over_tls() -> None:
-    authority = trustme.CA()
+async def test_both_end_calls_over_tls(authority: trustme.CA) -> None:
     arrived, left = ([threading.Event() for _ in range(2)] for _ in range(2))
-
-    async def main() -> None:
+    with Server(good, *map(held, arrived, left), tls=presenting(authority)) as server:
         client = AsyncApiKeysClient(server.url, token="token", ssl_context=trusting(authority))
         await client.list()
         tasks = []
@@ -110,95 +101,79 @@ def test_both_end_calls_over_tls() -> None:
         await cancel(tasks[0])
         await soon(client.close())
         assert "closed" in str(await failure(tasks[1]))
-
-    with Server(good, *map(held, arrived, left), tls=presenting(authority)) as server:
-        run(main())
-        assert all(event.wait(PATIENCE) for event in left)
+        for event in left:
+            await until(event)
 
 
-def test_both_end_calls_that_connect() -> None:
+async def test_both_end_calls_that_connect() -> None:
     def read_to_the_end(peer: socket.socket) -> None:
         with peer:
             while peer.recv(4096):
                 continue
 
-    async def main() -> None:
-        async with AsyncApiKeysClient(url, token="token") as client:
-            for _ in range(POOL_SIZE + 1):
-                task = begin(client, "create")
-                peer = await asyncio.to_thread(accept)
-                await cancel(task)
-                await soon(asyncio.to_thread(read_to_the_end, peer))
-            task = begin(client, "create")
-            with await asyncio.to_thread(accept):
-                await soon(client.close())
-                error = await failure(task)
-            assert "closed" in str(error)
-            assert error.outcome is Outcome.NOT_SENT
-
     with unshaken() as (url, accept):
-        run(main())
+        client = AsyncApiKeysClient(url, token="token")
+        for _ in range(POOL_SIZE + 1):
+            task = begin(client, "create")
+            peer = await asyncio.to_thread(accept)
+            await cancel(task)
+            await soon(asyncio.to_thread(read_to_the_end, peer))
+        task = begin(client, "create")
+        with await asyncio.to_thread(accept):
+            await soon(client.close())
+            error = await failure(task)
+    assert "closed" in str(error)
+    assert error.outcome is Outcome.NOT_SENT
 
 
-def test_closing_ends_calls_that_wait_for_a_connection_and_cancels_no_task() -> None:
+async def test_closing_ends_calls_that_wait_for_a_connection_and_cancels_no_task() -> None:
     """A task that waits for the client's end goes on, whatever the library did to the call that it waited in."""
     arrived = [threading.Event() for _ in range(POOL_SIZE)]
 
-    async def work(client: AsyncApiKeysClient) -> ApiKeysError:
+    async def work() -> ApiKeysError:
         error = await failure(client.create())
         await asyncio.sleep(0)
         return error
 
-    async def main() -> None:
+    with Server(*map(held, arrived)) as server:
         client = AsyncApiKeysClient(server.url, token="token")
-        tasks = [asyncio.ensure_future(work(client)) for _ in range(3 * POOL_SIZE)]
+        tasks = [asyncio.ensure_future(work()) for _ in range(3 * POOL_SIZE)]
         for event in arrived:
             await until(event)
         await client.close()
         errors = await soon(asyncio.gather(*tasks))
-        assert [error.outcome for error in errors] == [Outcome.UNKNOWN] * POOL_SIZE + [Outcome.NOT_SENT] * 2 * POOL_SIZE
-        assert all("closed" in str(error) for error in errors)
-
-    with Server(*map(held, arrived)) as server:
-        run(main())
         assert len(server.requests) == POOL_SIZE
+    assert [error.outcome for error in errors] == [Outcome.UNKNOWN] * POOL_SIZE + [Outcome.NOT_SENT] * 2 * POOL_SIZE
+    assert all("closed" in str(error) for error in errors)
 
 
-def test_closing_from_another_loop_ends_calls_in_flight() -> None:
+async def test_closing_from_another_loop_ends_calls_in_flight() -> None:
     arrived, left = threading.Event(), threading.Event()
-
-    async def main() -> None:
+    with Server(held(arrived, left)) as server:
         client = AsyncApiKeysClient(server.url, token="token")
         task = begin(client, "get")
         await until(arrived)
         await asyncio.to_thread(lambda: run(client.close()))
         assert "closed" in str(await failure(task))
-
-    with Server(held(arrived, left)) as server:
-        run(main())
-        assert left.wait(PATIENCE)
+        await until(left)
 
 
 @pytest.mark.parametrize("first", ["cancel", "close"])
-def test_a_cancellation_is_not_lost_when_the_client_is_closed_at_the_same_time(first: str) -> None:
+async def test_a_cancellation_is_not_lost_when_the_client_is_closed_at_the_same_time(first: str) -> None:
     arrived = threading.Event()
-
-    async def main() -> None:
-        async with AsyncApiKeysClient(server.url, token="token") as client:
-            task = begin(client, "get")
-            await until(arrived)
-            if first == "cancel":
-                task.cancel()
-            closing = asyncio.ensure_future(client.close())
-            # In this turn it ends the call, which will notice in the next.
-            await asyncio.sleep(0)
-            if first == "close":
-                task.cancel()
-            await soon(asyncio.wait([task, closing]))
-            assert task.cancelled()
-
     with Server(held(arrived)) as server:
-        run(main())
+        client = AsyncApiKeysClient(server.url, token="token")
+        task = begin(client, "get")
+        await until(arrived)
+        if first == "cancel":
+            task.cancel()
+        closing = asyncio.ensure_future(client.close())
+        # In this turn it ends the call, which will notice in the next.
+        await asyncio.sleep(0)
+        if first == "close":
+            task.cancel()
+        await soon(asyncio.wait([task, closing]))
+        assert task.cancelled()
 
 
 async def check_whole(client: AsyncApiKeysClient, sandbox: Sandbox) -> None:
@@ -219,44 +194,37 @@ async def check_whole(client: AsyncApiKeysClient, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "fault", [Fault.silence(), Fault.status(429, retry_after=50), Fault.delay(0)], ids=["silence", "sleep", "nothing"]
 )
-def test_no_place_is_lost_wherever_calls_are_cancelled(engine: Sandbox, fault: Fault) -> None:
+@pytest.mark.parametrize("turns", [0, 1, 3, 8, 50])
+async def test_no_place_is_lost_wherever_calls_are_cancelled(
+    engine: Sandbox, client: AsyncApiKeysClient, fault: Fault, turns: int
+) -> None:
     """As many as there are places, and as many again that wait for one, at each point of a call."""
-
-    async def main() -> None:
-        async with AsyncApiKeysClient(engine.url, token=engine.token) as client:
-            for turns in (0, 1, 3, 8, 50):
-                engine.queue(fault, operation="list", times=POOL_SIZE)
-                tasks = [asyncio.ensure_future(client.list()) for _ in range(2 * POOL_SIZE)]
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                for task in tasks:
-                    task.cancel()
-                await soon(asyncio.wait(tasks))
-                engine.reset()
-                await check_whole(client, engine)
-
-    run(main())
+    engine.queue(fault, operation="list", times=POOL_SIZE)
+    tasks = [asyncio.ensure_future(client.list()) for _ in range(2 * POOL_SIZE)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await soon(asyncio.wait(tasks))
+    engine.reset()
+    await check_whole(client, engine)
 
 
-def test_a_place_is_passed_on_by_one_that_is_cancelled_as_it_gets_it() -> None:
+async def test_a_place_is_passed_on_by_one_that_is_cancelled_as_it_gets_it() -> None:
     arrived = [threading.Event() for _ in range(POOL_SIZE)]
-
-    async def main() -> None:
-        async with AsyncApiKeysClient(server.url, token="token") as client:
-            holding = [asyncio.ensure_future(client.list()) for _ in range(POOL_SIZE)]
-            for event in arrived:
-                await until(event)
-            first, second = begin(client, "get"), begin(client, "get")
-            await a_few_turns()
-            holding[0].cancel()
-            # In this turn the place is given to the first one, which will run in the next.
-            await asyncio.sleep(0)
-            first.cancel()
-            assert (await soon(second)).id == KEY_ID
-            assert first.cancelled()
-            for task in holding[1:]:
-                await cancel(task)
-
     with Server(*map(held, arrived)) as server:
-        run(main())
+        client = AsyncApiKeysClient(server.url, token="token")
+        holding = [asyncio.ensure_future(client.list()) for _ in range(POOL_SIZE)]
+        for event in arrived:
+            await until(event)
+        first, second = begin(client, "get"), begin(client, "get")
+        await a_few_turns()
+        holding[0].cancel()
+        # In this turn the place is given to the first one, which will run in the next.
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await soon(second)).id == KEY_ID
+        assert first.cancelled()
+        for task in holding[1:]:
+            await cancel(task)
         assert server.operations() == ["list"] * POOL_SIZE + ["get"]

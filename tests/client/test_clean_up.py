@@ -1,6 +1,6 @@
 """No key is left by a clean-up of the sync client that is interrupted, at any moment, in whatever way; or it is named.
 
-Those of the async client are cancelled: see tests/aio/test_cancelled_cleanup.py.
+Those of the async client are cancelled: see tests/aio/test_clean_up.py.
 """
 
 from __future__ import annotations

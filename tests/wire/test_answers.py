@@ -155,19 +155,6 @@ def test_an_answer_that_was_not_asked_for_is_not_taken_for_the_next(connect: Con
         assert server.connections == 2
 
 
-def test_a_chunk_of_a_size_below_zero_has_an_end(connect: Connect) -> None:
-    def act(peer: Peer, _: Request) -> None:
-        peer.send(CHUNKED % 200 + b"-1\r\n")
-        peer.pour(b" " * MIB, most=200 * MIB)
-        peer.close()
-
-    with Server(act) as server:
-        client = connect(server.url, token="token", max_attempts=1)
-        with memory_bound(128 * MIB):
-            assert isinstance(failure(client, "list"), ApiConnectionError)
-    assert server.poured < 128 * MIB
-
-
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 INTERIM = {
     "many 100s": b"HTTP/1.1 100 Continue\r\n\r\n" * 50,

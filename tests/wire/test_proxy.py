@@ -1,4 +1,4 @@
-"""Through a proxy: who goes through it, what it is told, and how it can fail; and through a real one, proxy.py.
+"""Through a proxy: who goes through it, what it is told, and how it can fail; and over TLS through a real one.
 
 The target's name leads nowhere but at the real proxy, so that a call that went past the proxy fails.
 """
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -179,22 +178,19 @@ def test_a_certificate_that_does_not_verify_behind_a_tunnel(connect: Connect, au
     assert raw.operations() == ["CONNECT"]
 
 
-def target(scheme: str, authority: trustme.CA, *acts: Act) -> Server:
-    return Server(*acts, tls=presenting(authority, HOST) if scheme == "https" else None)
-
-
-def client_of(server: Server, connect: Connect, authority: trustme.CA, **options: Any) -> ApiKeysClient:
-    url = server.url.replace("127.0.0.1", HOST)
-    return connect(url, token="token", ssl_context=trusting(authority), allow_http=True, **options)
-
-
-@contextmanager
-def running_proxy(folder: Path, *options: str) -> Iterator[str]:
-    """The host and port of proxy.py in a process of its own, which asks for the password."""
-    port, log = folder / "port", folder / "log"
+@pytest.fixture(scope="module")
+def secure_proxy(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[str]:
+    """The URL of proxy.py over TLS in a process of its own, which asks for the password."""
+    folder = tmp_path_factory.mktemp("proxy")
+    port, log, certificate = folder / "port", folder / "log", folder / "both.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
     command = [sys.executable, "-m", "proxy", "--threaded", "--num-acceptors=1", "--num-workers=1", "--port=0"]
-    command += [f"--port-file={port}", f"--data-dir={folder}", f"--log-file={log}", *options]
-    command += ["--plugins=tests.support.everywhere.Everywhere", "--basic-auth=us er:p@ss:w%rd/ü"]
+    command += [f"--port-file={port}", f"--data-dir={folder}", f"--log-file={log}", "--basic-auth=us er:p@ss:w%rd/ü"]
+    command += [
+        f"--cert-file={certificate}",
+        f"--key-file={certificate}",
+        "--plugins=tests.support.everywhere.Everywhere",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -203,30 +199,21 @@ def running_proxy(folder: Path, *options: str) -> Iterator[str]:
             assert process.poll() is None, log.read_text()
             assert monotonic() - began < 20
             threading.Event().wait(0.01)
-        yield f"localhost:{int(port.read_text())}"
+        yield f"https://{AUTH}@localhost:{int(port.read_text())}"
     finally:
         process.terminate()
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def proxies(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[dict[str, str]]:
-    """One over plain http, and one over TLS."""
-    plain, secure = (tmp_path_factory.mktemp(name) for name in ("proxy", "secure-proxy"))
-    certificate = secure / "both.pem"
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
-    tls = (f"--cert-file={certificate}", f"--key-file={certificate}")
-    with running_proxy(plain) as plain_place, running_proxy(secure, *tls) as secure_place:
-        yield {"http": plain_place, "https": secure_place}
+def through_tls(server: Server, connect: Connect, authority: trustme.CA, proxy: str) -> ApiKeysClient:
+    url = server.url.replace("127.0.0.1", HOST)
+    return connect(url, token="token", ssl_context=trusting(authority), allow_http=True, proxy=proxy)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("way", ["http", "https"])
-def test_calls_go_through_a_real_proxy(
-    connect: Connect, authority: trustme.CA, proxies: dict[str, str], scheme: str, way: str
-) -> None:
-    with target(scheme, authority) as server:
-        client = client_of(server, connect, authority, proxy=f"{way}://{AUTH}@{proxies[way]}")
+def test_calls_go_through_a_real_proxy(connect: Connect, authority: trustme.CA, secure_proxy: str, scheme: str) -> None:
+    with Server(tls=presenting(authority, HOST) if scheme == "https" else None) as server:
+        client = through_tls(server, connect, authority, secure_proxy)
         for operation in OPERATIONS:
             assert OPERATIONS[operation](client)
         assert server.operations() == [*OPERATIONS]
@@ -234,27 +221,18 @@ def test_calls_go_through_a_real_proxy(
 
 @pytest.mark.parametrize("length", [1_200, 8_192, 9_900])
 def test_an_answer_that_comes_before_its_request_is_not_taken_out_of_tls_inside_tls(
-    connect: Connect, authority: trustme.CA, proxies: dict[str, str], length: int
+    connect: Connect, authority: trustme.CA, secure_proxy: str, length: int
 ) -> None:
-    with target("https", authority, say(too_much(length), then=None)) as server:
-        client = client_of(server, connect, authority, proxy=f"https://{AUTH}@{proxies['https']}")
+    with Server(say(too_much(length), then=None), tls=presenting(authority, HOST)) as server:
+        client = through_tls(server, connect, authority, secure_proxy)
         assert client.list() == []
         assert client.create("ci").key
         assert server.operations() == ["list", "create"]
         assert server.connections == 2
 
 
-def test_a_real_proxy_that_asks_for_other_credentials(
-    connect: Connect, authority: trustme.CA, proxies: dict[str, str]
-) -> None:
-    with target("http", authority) as plain, target("https", authority) as secure:
-        for auth in ("", "us%20er:wrong@", "other@"):
-            options = {"proxy": f"http://{auth}{proxies['http']}", "max_attempts": 1}
-            error = failure(client_of(secure, connect, authority, **options), "create")
-            check_not_sent(error, "create", "proxy", attempts=1)
-            assert "the proxy refused the connection with 407" in str(error)
-
-            error = failure(client_of(plain, connect, authority, **options), "create")
-            assert type(error) is UnexpectedResponseError
-            assert (error.status, error.outcome) == (407, Outcome.REJECTED)
-        assert plain.connections == secure.connections == 0
+def test_a_proxy_that_asks_for_other_credentials_refuses_plain_http(connect: Connect) -> None:
+    with Server(answer(407)) as raw:
+        error = failure(through(raw, connect, "http"), "create")
+    assert type(error) is UnexpectedResponseError
+    assert (error.status, error.outcome) == (407, Outcome.REJECTED)
