@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from api_keys_client import ApiConnectionError, AsyncApiKeysClient, ConfigurationError, CreatedKey, Deactivation
+from api_keys_client import ApiConnectionError, AsyncApiKeysClient, Deactivation
 from api_keys_client.sandbox import Sandbox
 from api_keys_client.sandbox.faults import Exchange, Fault
 from tests.support.tasks import a_few_turns, cancel, run, soon, until
@@ -113,31 +113,6 @@ async def test_what_the_clean_up_could_not_do_is_noted_on_the_cancellation(
     assert told.startswith(f"deactivate {engine.keys()[0].id}: the server answered 403")
 
 
-async def test_a_second_cancellation_keeps_what_the_undo_of_a_rotation_says(
-    engine: Sandbox, client: AsyncApiKeysClient
-) -> None:
-    arrived, release = threading.Event(), threading.Event()
-    verifying = asyncio.Event()
-
-    async def verify(_: CreatedKey) -> None:
-        verifying.set()
-        await asyncio.Event().wait()
-
-    old = await client.create("ci")
-    engine.queue(Fault.hold(arrived, release), operation="deactivate")
-    task = asyncio.ensure_future(client.rotate(old.id, store=lambda _: None, verify=verify))
-    await soon(verifying.wait())
-    task.cancel()
-    await until(arrived)
-    for _ in range(2):
-        task.cancel()
-        await a_few_turns()
-    release.set()
-    with pytest.raises(asyncio.CancelledError) as caught:
-        await soon(task)
-    assert caught.value.__notes__ == [f"Key {engine.keys()[-1].id} was made and has been deactivated."]
-
-
 @pytest.mark.parametrize("patience", ["patient", "impatient"])
 async def test_many_that_are_cancelled_begin_no_more_and_tell(
     engine: Sandbox, client: AsyncApiKeysClient, patience: str
@@ -169,24 +144,6 @@ async def test_many_that_are_cancelled_begin_no_more_and_tell(
     assert not any(outcome.error for outcome in told)
     assert len(gone) == 7
     assert names == gone if patience == "patient" else len(names) == 4
-
-
-async def test_many_tell_of_the_others_when_one_is_lost(engine: Sandbox, client: AsyncApiKeysClient) -> None:
-    """A function that gives the token may raise anything: an error of that call, and of no other."""
-    told: list[Deactivation] = []
-    asked: list[None] = []
-
-    def token() -> str:
-        asked.append(None)
-        if len(asked) in (2, 3):
-            raise LookupError("the vault is sealed")
-        return engine.token
-
-    keys = await asyncio.gather(*(client.create() for _ in range(9)))
-    outcomes = await client.with_options(token=token).deactivate_many([key.id for key in keys], told.append, bound=4)
-    assert {outcome.key_id for outcome in told} == {key.id for key in keys}
-    assert [type(outcome.error) for outcome in outcomes if outcome.error] == [ConfigurationError] * 2
-    assert sum(not key.is_active for key in engine.keys()) == 7
 
 
 def test_repeated_cancellation_is_not_a_busy_wait(engine: Sandbox, client: AsyncApiKeysClient) -> None:
@@ -260,20 +217,6 @@ class TestTheEndOfALoop:
                 await asyncio.sleep(0)
             for _ in range(turns):
                 await asyncio.sleep(0)
-
-        run(main())
-        assert all_ended(engine)
-
-    def test_in_a_slow_undo(self, engine: Sandbox, client: AsyncApiKeysClient) -> None:
-        listing, release = threading.Event(), threading.Event()
-        engine.queue(Fault.drop(committed=True), operation="create")
-        engine.queue(Fault.hold(listing, release), operation="list")
-
-        async def main() -> None:
-            task = asyncio.ensure_future(pass_through(client))
-            await until(listing)
-            release.set()
-            assert not task.done()
 
         run(main())
         assert all_ended(engine)

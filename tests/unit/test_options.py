@@ -109,6 +109,7 @@ def test_a_view_is_checked_too(wrong: dict[str, Any]) -> None:
         ("deadline", [0, 86_400.5, "60"]),
         ("max_attempts", [0, 1.5, True]),
         ("ssl_context", [True, "ca.pem"]),
+        ("ca_file", ["", b"ca.pem", 7]),
         ("headers", [{"": "s3cret"}, {"X Y": "s3cret"}, {7: "s3cret"}]),
     ],
 )
@@ -121,6 +122,11 @@ def test_a_timeout_is_one_number_or_two() -> None:
     assert times(checked(timeout=7))[:2] == (7, 7)
     assert times(checked(timeout=0.001, deadline=0.001))[1:3] == (0.001, 0.001)
     assert "pair" in refusal(timeout=(1, 2, 3))
+
+
+def test_what_tls_trusts_is_said_once() -> None:
+    assert checked(ca_file="ca.pem").ca_file == "ca.pem"
+    assert "give one of them" in refusal(ca_file="ca.pem", ssl_context=ssl.create_default_context())
 
 
 OWN_HEADERS = ("Accept", "AUTHORIZATION", "connection", "Content-Length", "Content-Type", "Host", "Transfer-Encoding")

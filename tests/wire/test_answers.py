@@ -252,7 +252,7 @@ REFUSALS: dict[str, Act] = {
 @pytest.mark.parametrize("act", REFUSALS.values(), ids=REFUSALS)
 def test_a_refusal_is_one_whatever_its_body(connect: Connect, act: Act) -> None:
     with Server(act) as server:
-        client = connect(server.url, token="token", timeout=(5, 0.4))
+        client = connect(server.url, token="token", timeout=(5, 1))
         with memory_bound(4 * MIB):
             error = failure(client, "create")
         assert type(error) is PermissionDeniedError

@@ -33,17 +33,6 @@ def _names_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     unresolved_at_once(monkeypatch)
 
 
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_no_proxy_exempts_a_host(connect: Connect, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server() as raw:
-        monkeypatch.setenv(name, f"example.com, {HOST}")
-        for scheme in ("http", "https"):
-            monkeypatch.setenv(f"{scheme}_proxy", raw.url)
-            client = connect(f"{scheme}://{HOST}:1", token="token", allow_http=True, max_attempts=1)
-            check_not_sent(failure(client, "create"), "create", "dns", attempts=1)
-        assert raw.connections == 0
-
-
 def test_loopback_never_goes_through_a_proxy(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server() as raw, Server() as target:
         for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
