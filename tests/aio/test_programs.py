@@ -1,4 +1,4 @@
-"""Whole programs with the async client: what they load, what they print, and what they keep."""
+"""What programs load of asyncio, and what they do without aiohttp."""
 
 from __future__ import annotations
 
@@ -63,35 +63,3 @@ pydoc.render_doc(api_keys_client)
 create_autospec(api_keys_client)
 """
     assert output(run(code)) == ""
-
-
-PROGRAM = """
-import asyncio, sys
-from api_keys_client import AsyncApiKeysClient, KeyNotFoundError
-
-async def main():
-    USE
-        created = await client.create("ci", ["TASK-ADMIN"])
-        rotation = await client.rotate(created.id, store=lambda new: None)
-        async with client.temporary_key("ci") as temporary:
-            assert len(await client.list("ci")) == 2
-        try:
-            await client.get("00000000-0000-4000-8000-000000000000")
-        except KeyNotFoundError:
-            pass
-        await asyncio.gather(*(client.get(created.id) for _ in range(50)))
-        outcomes = await client.deactivate_many(key.id for key in await client.list())
-        task = asyncio.create_task(client.list())
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        print(len(outcomes))
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("use", ["async with {} as client:", "if client := {}:"], ids=["closed", "never closed"])
-def test_a_program_prints_nothing_of_its_own(engine: Sandbox, use: str) -> None:
-    program = PROGRAM.replace("USE", use.format("AsyncApiKeysClient(sys.argv[1], token=sys.argv[2])"))
-    assert output(run(program, engine.url, engine.token, options=("-X", "dev", "-W", "error"))) == "1"

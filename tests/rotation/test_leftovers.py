@@ -60,15 +60,6 @@ def test_none_ends_when_nothing_is_stored_for_sure(
     assert {old_id, left} <= active(sandbox)
 
 
-def test_the_one_in_use_may_be_the_replacement(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    first = client.create("ci").id
-    second = client.rotate(first, store=store, keep_old=True).new.id
-    assert rotation_error(lambda: client.rotate(first, store=store)).leftovers == [second]
-    assert rotation_error(lambda: client.rotate(second, store=store)).leftovers == [first]
-    third = client.rotate(second, store=store, leftovers="deactivate").new.id
-    assert active(sandbox) == {third}
-
-
 def test_one_that_cannot_be_ended_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
     old_id = client.create("ci").id
     left = left_over(sandbox, old_id)

@@ -13,6 +13,7 @@ from api_keys_client import (
     ApiKeysError,
     ApiTimeoutError,
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     KeyLimitReachedError,
     KeyNotFoundError,
@@ -35,6 +36,8 @@ from api_keys_client._core.policy import (
     other_key_answered,
     readback_failed,
     still_active,
+    token_failure,
+    wrong_clock,
 )
 
 SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
@@ -410,6 +413,22 @@ class TestWhatAnErrorSays:
         assert error.reason == reason
         assert error.args == (f"create: {reason}. A key may have been created; its secret is lost.",)
         assert (error.status, error.attempts, error.outcome, error.key_id) == (200, 2, Outcome.UNKNOWN, None)
+
+    def test_that_no_token_could_be_had_any_more(self) -> None:
+        def told(**how: Any) -> ApiKeysError:
+            return token_failure(DEACTIVATE, ConfigurationError("It is gone.", outcome=Outcome.NOT_SENT), **how)
+
+        error = told(attempts=2, elapsed=1.5, worst_outcome=Outcome.REJECTED)
+        assert error.args == ("deactivate: It is gone. No key was changed.",)
+        assert (error.outcome, error.next_step) == (Outcome.REJECTED, "Correct the setting.")
+        assert (error.attempts, error.elapsed, error.key_id) == (2, 1.5, KEY_ID)
+        error = told(attempts=0, elapsed=0.5, worst_outcome=None)
+        assert (error.args, error.outcome) == (("It is gone.",), Outcome.NOT_SENT)
+
+    def test_that_a_key_would_end_at_the_wrong_time(self) -> None:
+        error = wrong_clock(KEY_ID, "why", attempts=2)
+        assert "at the wrong time: why." in str(error)
+        assert (error.attempts, error.outcome, error.key_id) == (2, Outcome.APPLIED, KEY_ID)
 
     def test_that_a_deactivation_could_not_be_read_back(self) -> None:
         failure = failed(GET, answer(503, {"detail": "busy"}), attempt=3)

@@ -102,23 +102,6 @@ def test_an_address_that_is_not_answered_leaves_time_for_the_next(
         assert server.operations() == ["create"]
 
 
-def test_a_replay_reaches_a_server_that_comes_up_meanwhile(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second look-up of the name succeeds."""
-    look_ups: list[str] = []
-
-    def decide(name: str) -> None:
-        look_ups.append(name)
-        if len(look_ups) == 1:
-            raise socket.gaierror(socket.EAI_AGAIN, "try again")
-
-    with Server() as server:
-        client = connect(f"http://localhost:{server.port}", token="token")
-        look_up_with(monkeypatch, decide)
-        assert client.create()
-        assert server.operations() == ["create"]
-    assert len(look_ups) == 2
-
-
 def test_waiting_for_a_free_connection_counts_for_the_deadline() -> None:
     """With threads, and so for the sync client alone."""
     busy = [threading.Event() for _ in range(POOL_SIZE)]
