@@ -15,7 +15,7 @@ import trio
 from api_keys_client import AsyncApiKeysClient, ConfigurationError, Outcome
 from api_keys_client._transport import aiohttp_connections
 from api_keys_client.sandbox import Sandbox
-from tests.support.tasks import failure, run
+from tests.support.tasks import failure, run, until
 from tests.support.wire import GOOD, KEY_ID, PATIENCE, Act, Server, held, message
 
 CALLS: dict[str, Callable[[AsyncApiKeysClient], Awaitable[object]]] = {
@@ -98,27 +98,23 @@ def test_a_client_can_be_closed_after_a_loop_that_was_only_stopped() -> None:
         assert "closed" in str(run(failure(client.list())))
 
 
-def test_a_client_that_is_dropped_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_is_dropped_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     # Longer than the test waits, after which they would be closed in any case.
     monkeypatch.setattr(aiohttp_connections, "MAX_IDLE_SECONDS", 60.0)
     left = threading.Event()
-
-    async def main() -> None:
+    with Server(good_until(left)) as server:
         client = AsyncApiKeysClient(server.url, token="token")
         await client.list()
         del client
-        assert await asyncio.to_thread(left.wait, PATIENCE)
-
-    with Server(good_until(left)) as server:
-        run(main())
+        await until(left)
 
 
-def test_a_generator_that_the_loop_closes_may_close_the_client() -> None:
+def test_a_generator_that_the_loop_closes_may_close_the_client(engine: Sandbox) -> None:
     """The loop closes all generators at once, and so the client's own while it is being closed."""
     generators: list[AsyncGenerator[None, None]] = []
 
     async def keep() -> AsyncGenerator[None, None]:
-        async with AsyncApiKeysClient(server.url, token="token") as client:
+        async with AsyncApiKeysClient(engine.url, token=engine.token) as client:
             await client.list()
             yield
 
@@ -127,5 +123,4 @@ def test_a_generator_that_the_loop_closes_may_close_the_client() -> None:
             generators.append(keep())
             await generators[-1].__anext__()
 
-    with Server() as server:
-        run(main())
+    run(main())

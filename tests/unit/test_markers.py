@@ -197,15 +197,6 @@ def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiK
     assert found.all() == [own, unlike, successor]
 
 
-@properties
-@given(strategies.permutations(IDS), strategies.lists(strategies.booleans(), min_size=4, max_size=4))
-def test_all_that_replace_a_key_are_found_and_no_other(order: list[str], chosen: list[bool]) -> None:
-    old, stranger, *others = order
-    records = [replacing(other, old if mine else stranger) for other, mine in zip(others, chosen, strict=True)]
-    found = {left.id for left in leftovers_of(record(old), [record(old), record(stranger), *records]).certain}
-    assert found == {other for other, mine in zip(others, chosen, strict=True) if mine}
-
-
 def test_an_undo_says_only_what_it_saw() -> None:
     report = CleanupReport(NONCE, "Nobody looked")
     assert str(report) == "Nobody looked; one may still appear, with #0123456789ab in its description."
