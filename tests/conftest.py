@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from typing import Any, cast
 
 import pytest
+import trustme
 
 from api_keys_client import ApiKeysClient, AsyncApiKeysClient
 from api_keys_client.sandbox import Sandbox
@@ -28,6 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*ENVIRONMENT, *PROXIES, *map(str.upper, PROXIES)):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who vouches for the certificates of servers."""
+    return trustme.CA()
 
 
 @pytest.fixture

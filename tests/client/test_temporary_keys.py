@@ -1,23 +1,29 @@
-"""A key that ends with its block, however the block or the making of the key ends."""
+"""A key that ends with its block, and what is done where it may have been made without its secret."""
 
 from __future__ import annotations
 
 import json
 import re
-import signal
 from typing import Any
 
 import pytest
 
-from api_keys_client import UNSET, ApiKeysClient, ApiKeysError, InvalidRequestError, OutcomeUnknownError
+from api_keys_client import ApiKeysClient, ApiKeysError, CreatedKey, OutcomeUnknownError
 from api_keys_client.sandbox import Fault, Sandbox
 from api_keys_client.sandbox.faults import Exchange
-from tests.support.clients import Connect, requests
-from tests.support.interrupts import press_here
+from tests.support.clients import requests
+from tests.support.rotations import Shelf, changed
+
+
+def undone(client: ApiKeysClient, kind: type[ApiKeysError] = OutcomeUnknownError) -> str:
+    """What a temporary key's error says."""
+    with pytest.raises(kind) as caught, client.temporary_key("ci"):
+        pytest.fail("there is no key to work with")
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
-def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
+def test_it_ends_with_its_block(sandbox: Sandbox, client: ApiKeysClient) -> None:
     with client.temporary_key("ci", ["TASK-ADMIN"]) as temporary:
         assert sandbox.accepts(temporary.key.get_secret_value())
         assert re.fullmatch(r"ci \(temporary, made [0-9TZ:-]{20} #[0-9a-f]{12}\)", temporary.description or "")
@@ -27,104 +33,82 @@ def test_a_temporary_key_ends_with_its_block(sandbox: Sandbox, client: ApiKeysCl
     assert not any(key.is_active for key in sandbox.keys())
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no thread can be interrupted here")
-def test_ctrl_c_again_and_again_does_not_keep_a_temporary_key(engine: Sandbox) -> None:
-    """The sync client's: the async one's tests cancel a task."""
-
-    def act(exchange: Exchange) -> Any:
-        for _ in range(3):
-            press_here()
-            exchange.pause(0.05)
-        return exchange.answer()
-
-    engine.queue(Fault("interrupting", act), operation="deactivate")
-    with ApiKeysClient(engine.url, token=engine.token) as client:
-        with pytest.raises(KeyboardInterrupt), client.temporary_key("ci"):
-            signal.raise_signal(signal.SIGINT)
-    assert requests(engine) == ["create", "deactivate", "get"]
-    assert [key.is_active for key in engine.keys()] == [False]
-
-
-def test_ctrl_c_in_the_creation_of_a_temporary_key_says_what_was_seen(engine: Sandbox) -> None:
-    def act(exchange: Exchange) -> Any:
-        exchange.answer()
-        press_here()
-        return Fault.silence().act(exchange)
-
-    engine.queue(Fault("interrupting", act), operation="create")
-    with ApiKeysClient(engine.url, token=engine.token) as client:
-        with pytest.raises(KeyboardInterrupt) as caught, client.temporary_key("ci"):
-            pytest.fail("there is no key to work with")
-    (key,) = engine.keys()
-    assert not key.is_active
-    assert vars(caught.value)["__notes__"] == [f"Key {key.id} was made and has been deactivated."]
-
-
-@pytest.mark.parametrize("fault", [Fault.drop(committed=True), Fault.garbage(), Fault.truncated()])
-def test_a_temporary_key_that_was_cut_off_is_undone(sandbox: Sandbox, client: ApiKeysClient, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [Fault.drop(committed=True), Fault.garbage(), Fault.truncated(), Fault.commit_late(0.1)]
+)
+def test_one_that_was_cut_off_is_undone(sandbox: Sandbox, client: ApiKeysClient, fault: Fault) -> None:
     sandbox.queue(fault, operation="create")
-    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
+    told = undone(client)
     (key,) = sandbox.keys()
     assert not key.is_active
-    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
+    assert f"Key {key.id} was made and has been deactivated" in told
 
 
-@pytest.mark.parametrize("hidden", [True, False])
-def test_a_temporary_key_whose_id_is_known_is_undone_by_it(
-    sandbox: Sandbox, client: ApiKeysClient, hidden: bool
-) -> None:
-    def act(exchange: Exchange) -> Any:
-        answer = exchange.answer()
-        answer.set_data(json.dumps({**json.loads(answer.get_data()), "key": None}))
-        return answer
-
-    sandbox.queue(Fault("without its secret", act), operation="create")
-    if hidden:
-        sandbox.queue(Fault.status(503), operation="list", times=9)
-    with pytest.raises(ApiKeysError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
+def test_one_whose_id_is_known_is_undone_by_it(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(changed(lambda body: body.update(key=None)), operation="create")
+    told = undone(client, ApiKeysError)
     (key,) = sandbox.keys()
     assert not key.is_active
-    assert f"Key {key.id} was made and has been deactivated" in str(caught.value)
+    assert f"Key {key.id} was made and has been deactivated" in told
     assert "list" not in requests(sandbox)
 
 
-@pytest.mark.parametrize("description", [5, b"ci", UNSET, ["ci"], "c\0i"])
-def test_a_bad_description_of_a_temporary_key_is_refused(
-    sandbox: Sandbox, client: ApiKeysClient, description: Any
-) -> None:
-    with pytest.raises(InvalidRequestError), client.temporary_key(description):
-        pytest.fail("there is no key to work with")
-    assert sandbox.requests == []
+def test_one_that_cannot_be_undone_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.drop(committed=True), operation="create")
+    sandbox.queue(Fault.status(403), operation="deactivate")
+    told = undone(client)
+    assert f"Key {sandbox.keys()[0].id} was made and could not be deactivated" in told
 
 
-def test_a_temporary_key_that_comes_late_is_undone(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.commit_late(0.1), operation="create")
-    with pytest.raises(OutcomeUnknownError), client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
+def test_one_that_was_never_seen_is_named_by_its_nonce(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.drop(), operation="create")
+    assert re.search(r"No such key was seen; one may still appear, with #[0-9a-f]{12}", undone(client))
+
+
+def test_one_that_was_refused_is_not_looked_for(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    sandbox.queue(Fault.status(403), operation="create")
+    undone(client, ApiKeysError)
+    assert requests(sandbox) == ["create"]
+
+
+def test_an_answer_without_a_description_is_looked_up(sandbox: Sandbox, client: ApiKeysClient) -> None:
+    """The contract lets an answer leave it out."""
+    sandbox.queue(changed(lambda body: body.pop("description")), operation="create")
+    with client.temporary_key("ci") as created:
+        assert sandbox.accepts(created.key.get_secret_value())
+    assert requests(sandbox)[:3] == ["create", "get", "deactivate"]
     assert [key.is_active for key in sandbox.keys()] == [False]
 
 
-def test_a_temporary_key_that_cannot_be_undone_is_named(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.drop(committed=True), operation="create")
-    sandbox.queue(Fault.status(403), operation="deactivate")
-    with pytest.raises(OutcomeUnknownError) as caught, client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    (key,) = sandbox.keys()
-    assert f"Key {key.id} was made and could not be deactivated" in str(caught.value)
+def replay(key: CreatedKey, *, secret: bool, bearing: bool) -> Fault:
+    """A gateway on the way that answers a creation with another key, and passes nothing on."""
+
+    def act(exchange: Exchange) -> Any:
+        answered = Fault.status(200).act(exchange)
+        record = json.loads(key.model_dump_json(exclude_none=True))
+        record["key"] = key.key.get_secret_value() if secret else None
+        if bearing:
+            record["description"] = json.loads(exchange._request.get_data())["description"]
+        answered.set_data(json.dumps(record))
+        return answered
+
+    return Fault("replay", act)
 
 
-def test_a_temporary_key_that_was_never_seen_is_named_by_its_nonce(sandbox: Sandbox, connect: Connect) -> None:
-    client = connect(sandbox.url, token=sandbox.token)
-    sandbox.queue(Fault.drop(), operation="create")
-    with pytest.raises(OutcomeUnknownError, match=r"No such key was seen; one may still appear, with #[0-9a-f]{12}"):
-        with client.temporary_key("ci"):
-            pytest.fail("there is no key to work with")
-
-
-def test_a_refused_temporary_key_is_not_looked_for(sandbox: Sandbox, client: ApiKeysClient) -> None:
-    sandbox.queue(Fault.status(403), operation="create")
-    with pytest.raises(ApiKeysError), client.temporary_key("ci"):
-        pytest.fail("there is no key to work with")
-    assert requests(sandbox) == ["create"]
+@pytest.mark.parametrize(
+    ("rotation", "secret", "bearing"),
+    [(False, True, False), (False, False, True), (True, True, True), (True, False, False)],
+)
+def test_an_answer_that_names_another_key_ends_none(
+    sandbox: Sandbox, client: ApiKeysClient, rotation: bool, secret: bool, bearing: bool
+) -> None:
+    """Whether it is a stranger's, or the old key of a rotation."""
+    other = client.create("ci")
+    sandbox.queue(replay(other, secret=secret, bearing=bearing), operation="create")
+    with pytest.raises(ApiKeysError, match="No such key was seen") as caught:
+        if rotation:
+            client.rotate(other.id, store=Shelf(other))
+        else:
+            client.temporary_key("ci").__enter__()
+    assert sandbox.accepts(other.key.get_secret_value())
+    assert "has been deactivated" not in str(caught.value)

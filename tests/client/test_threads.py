@@ -14,19 +14,11 @@ import pytest
 import trustme
 
 from api_keys_client import ApiConnectionError, ApiKeysClient, ApiKeysError, Outcome, OutcomeUnknownError
+from api_keys_client._core.options import POOL_SIZE
 from tests.support.certificates import presenting, trusting
 from tests.support.clients import Connect
 from tests.support.failing import OPERATIONS
-from tests.support.gathering import PATIENCE, Gathering, both_schemes
-from tests.support.wire import KEY_ID, Peer, Request, Server, answer, good
-
-BOUND = 20
-"""Connections that one client has at most."""
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+from tests.support.wire import GOOD, KEY_ID, PATIENCE, Server, answer, good_when, held, message
 
 
 def test_many_threads_share_the_connections_of_one_client() -> None:
@@ -39,51 +31,44 @@ def test_many_threads_share_the_connections_of_one_client() -> None:
 
 
 def test_no_more_connections_are_made_than_the_bound() -> None:
-    gathering = Gathering(BOUND)
-    with Server(*[gathering.until_let_go] * 60) as server, ApiKeysClient(server.url, token="token") as client:
+    arrived, go_on = [threading.Event() for _ in range(POOL_SIZE)], threading.Event()
+    acts = [good_when(go_on, event) for event in arrived]
+    with Server(*acts) as server, ApiKeysClient(server.url, token="token") as client, ThreadPoolExecutor(60) as threads:
         views = [client, client.with_options(token="other"), client.with_options(headers={"X-Team": "platform"})]
-        with ThreadPoolExecutor(60) as threads:
-            calls = [threads.submit(views[number % 3].get, KEY_ID) for number in range(60)]
-            assert gathering.complete.wait(PATIENCE)
-            wait_until(lambda: sum(map(waits, threading.enumerate())) >= 60 - BOUND)
-            gathering.go_on.set()
-            assert [call.result().id for call in calls] == [KEY_ID] * 60
-    assert server.connections == BOUND
+        calls = [threads.submit(views[number % 3].get, KEY_ID) for number in range(60)]
+        wait_until(lambda: sum(map(waits, threading.enumerate())) >= 60 - POOL_SIZE)
+        assert all(event.wait(PATIENCE) for event in arrived)
+        go_on.set()
+        assert [call.result().id for call in calls] == [KEY_ID] * 60
+    assert server.connections == POOL_SIZE
 
 
-@both_schemes
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_closing_ends_the_calls_in_flight(authority: trustme.CA, scheme: str) -> None:
-    gathering = Gathering(BOUND)
-    with Server(*[gathering.until_left] * BOUND, tls=presenting(authority) if scheme == "https" else None) as server:
+    arrived = [threading.Event() for _ in range(POOL_SIZE)]
+    with Server(*map(held, arrived), tls=presenting(authority) if scheme == "https" else None) as server:
         client = ApiKeysClient(server.url, token="token", deadline=15, ssl_context=trusting(authority))
         with ThreadPoolExecutor(60) as threads:
-            kinds = ["create", "get"] * (BOUND // 2)
-            held = [threads.submit(OPERATIONS[kind], client) for kind in kinds]
-            assert gathering.complete.wait(PATIENCE)
+            kinds = ["create", "get"] * (POOL_SIZE // 2)
+            under_way = [threads.submit(OPERATIONS[kind], client) for kind in kinds]
+            assert all(event.wait(PATIENCE) for event in arrived)
             # No connection is left for these.
             waiting = [threads.submit(OPERATIONS[kind], client) for kind in ("create", "get") * 20]
             wait_until(lambda: sum(map(waits, threading.enumerate())) >= 40)
             client.close()
-            _, late = wait([*held, *waiting], PATIENCE)
+            _, late = wait([*under_way, *waiting], PATIENCE)
             assert not late
-    for kind, call in zip(kinds, held, strict=True):
+    for kind, call in zip(kinds, under_way, strict=True):
         check_closed(call, OutcomeUnknownError if kind == "create" else ApiConnectionError)
     for call in waiting:
-        error = check_closed(call, ApiConnectionError)
-        assert error.outcome in (Outcome.NOT_SENT, None)
-    assert len(server.requests) == BOUND
+        assert check_closed(call, ApiConnectionError).outcome in (Outcome.NOT_SENT, None)
+    assert len(server.requests) == POOL_SIZE
 
 
 @pytest.mark.parametrize("driver", ["sync", "async"])
 def test_closing_closes_the_idle_connections(connect: Connect) -> None:
-    left = threading.Event()
-
-    def answer_once(peer: Peer, request: Request) -> None:
-        good(peer, request)
-        peer.hold()
-        left.set()
-
-    with Server(answer_once) as server:
+    answered, left = threading.Event(), threading.Event()
+    with Server(held(answered, left, data=message(200, GOOD["get"]))) as server:
         client = connect(server.url, token="token")
         client.get(KEY_ID)
         client.close()

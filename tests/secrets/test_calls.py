@@ -46,7 +46,7 @@ from tests.support.leaks import (
     logged,
     reply,
 )
-from tests.support.wire import Act, Peer, Request, Server, say
+from tests.support.wire import Peer, Server, held, say
 
 REFUSALS = ["307", "400", "401", "403", "404", "407", "422", "429", "500", "503"]
 CALLS: dict[str, Callable[[ApiKeysClient], object]] = {
@@ -168,8 +168,8 @@ def check_end(connect: Connect, way: Exit, said: bytes | None, route: str) -> No
 
 
 def test_no_failing_token_function_shows_a_secret(connect: Connect) -> None:
-    tokens: list[Any] = [f"{TOKEN}\n", TOKEN.encode(), SecretStr(f"{TOKEN} "), None]
-    client = connect("http://127.0.0.1:9", token=tokens.pop, headers={"X-Other-Key": TOKEN})
+    given: list[Any] = [f"{TOKEN}\n", TOKEN.encode(), SecretStr(f"{TOKEN} "), None]
+    client = connect("http://127.0.0.1:9", token=given.pop, headers={"X-Other-Key": TOKEN})
     for _ in range(5):
         # The last finds no token any more, and so raises an error of its own.
         with pytest.raises(ConfigurationError) as caught:
@@ -212,17 +212,6 @@ def test_no_end_of_a_rotation_shows_a_secret(problem: Exception | None, keep_old
     assert_hidden(f"{ended} {ended!r} {vars(ended)} {rich.pretty.pretty_repr(ended)}", "what came of it")
 
 
-def announcing(arrived: threading.Event, begun: bytes = b"") -> Act:
-    """Sets the event as the request is there, and says no more than this."""
-
-    def announce(peer: Peer, _: Request) -> None:
-        peer.send(begun)
-        arrived.set()
-        peer.hold()
-
-    return announce
-
-
 def assert_no_frame_shows(error: BaseException) -> None:
     """Not even those of the library are left, which hold the headers."""
     assert assert_error_hides(error)
@@ -252,7 +241,7 @@ def test_no_interrupt_is_swallowed_or_shows_a_secret(kind: type[BaseException], 
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        with Server(announcing(arrived, begun)) as server, ApiKeysClient(server.url, token=TOKEN) as client:
+        with Server(held(arrived, data=begun)) as server, ApiKeysClient(server.url, token=TOKEN) as client:
             interrupting = threading.Thread(target=interrupt)
             interrupting.start()
             with pytest.raises(kind) as caught:
@@ -276,5 +265,5 @@ def test_no_cancellation_shows_a_secret() -> None:
                 await task
             return caught.value
 
-    with Server(announcing(arrived)) as server:
+    with Server(held(arrived)) as server:
         assert_no_frame_shows(asyncio.run(cancelled()))

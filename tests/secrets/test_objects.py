@@ -6,29 +6,26 @@ import copy
 import pickle
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import rich.pretty
 from pydantic import SecretStr, ValidationError
 
 from _generated import ApiKeyResponse, HTTPValidationError, LocationInner, NewApiKeyRequest
-from api_keys_client import ApiKeysClient, AsyncApiKeysClient, ConfigurationError, InvalidRequestError
+from api_keys_client import ApiKeysClient, AsyncApiKeysClient, InvalidRequestError
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.leaks import (
     CREATED,
     KEY_ID,
     MINTED,
-    PASSWORD,
     RECORD,
     ROUTES,
     TOKEN,
-    assert_error_hides,
     assert_hidden,
     assert_no_view_shows,
     chain,
     echo,
-    proxied,
     reply,
     views,
 )
@@ -58,41 +55,21 @@ def test_no_object_that_a_client_is_made_of_shows_a_secret(
             refused(client)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        *({"token": token} for token in (f"{TOKEN}\n", SecretStr(f"{TOKEN} "), TOKEN.encode(), ("Bearer", TOKEN))),
-        *({"base_url": f"https://{place}"} for place in (f"{TOKEN}@engine.example", f"engine.example?{TOKEN}")),
-        *({"base_url": url} for url in (TOKEN, f"ftp://{TOKEN}@engine.example", f"http://{TOKEN}.example")),
-        {"headers": {"Authorization": f"Bearer {TOKEN}"}},
-        {"headers": {"X-Other-Key": f"{TOKEN}\n"}},
-        *({"proxy": proxied(url)} for url in ("socks5://proxy.example", "http://proxy.example:port")),
-        {"proxy": PASSWORD},
-        {"timeout": 0},
-    ],
-    ids=repr,
-)
-def test_no_refused_setting_shows_a_secret(options: dict[str, Any]) -> None:
-    given = {"base_url": "https://engine.example", "token": TOKEN, "proxy": proxied("http://proxy.example"), **options}
-    with pytest.raises(ConfigurationError) as caught:
-        ApiKeysClient(**given)
-    assert assert_error_hides(caught.value)
-
-
 def test_no_text_shows_what_was_given_in_a_wrong_place() -> None:
     client = ApiKeysClient("http://127.0.0.1:9", token=TOKEN)
+    secret: Any = MINTED
     calls: list[Callable[[], object]] = [
-        lambda: client.get(MINTED),
-        lambda: client.get(SecretStr(MINTED)),  # type: ignore[arg-type]
-        lambda: client.deactivate_many(MINTED),
-        lambda: client.deactivate_many([KEY_ID, MINTED]),
-        lambda: client.create("ci", [MINTED]),
+        lambda: client.get(secret),
+        lambda: client.get(cast("Any", SecretStr(secret))),
+        lambda: client.deactivate_many(secret),
+        lambda: client.deactivate_many([KEY_ID, secret]),
+        lambda: client.create("ci", [secret]),
         lambda: client.create("ci", ["TASK-ADMIN", TOKEN]),
-        lambda: client.create([MINTED]),  # type: ignore[arg-type]
-        lambda: client.create(f"\0{MINTED}"),
-        lambda: client.rotate(MINTED, store=print),
-        lambda: client.rotate(KEY_ID, store=MINTED),  # type: ignore[arg-type]
-        lambda: client.rotate(KEY_ID, store=print, leftovers=MINTED),  # type: ignore[arg-type]
+        lambda: client.create(cast("Any", [secret])),
+        lambda: client.create(f"\0{secret}"),
+        lambda: client.rotate(secret, store=print),
+        lambda: client.rotate(KEY_ID, store=secret),
+        lambda: client.rotate(KEY_ID, store=print, leftovers=secret),
     ]
     for call in calls:
         with pytest.raises(InvalidRequestError) as caught:
@@ -103,18 +80,20 @@ def test_no_text_shows_what_was_given_in_a_wrong_place() -> None:
 
 def test_no_validation_error_of_a_generated_model_shows_a_secret() -> None:
     record = ApiKeyResponse(**{**RECORD, "key": SecretStr(MINTED)})
+    secret: Any = MINTED
+    api = ApiKeysClient(token=TOKEN).generated
     wrong: list[Callable[[], object]] = [
-        lambda: NewApiKeyRequest(description={TOKEN: MINTED}, roles=[MINTED]),  # type: ignore[arg-type, list-item]
-        lambda: ApiKeyResponse(id=[MINTED], is_active=MINTED, created_at=MINTED, roles=TOKEN),  # type: ignore[arg-type]
-        lambda: ApiKeyResponse.from_dict({**RECORD, "key": [MINTED]}),
-        lambda: ApiKeyResponse.model_validate_json(MINTED),
-        lambda: setattr(record, "key", [MINTED]),
-        lambda: setattr(record, "id", SecretStr(MINTED)),
-        lambda: HTTPValidationError(detail=[MINTED]),  # type: ignore[list-item]
-        lambda: LocationInner(actual_instance={MINTED: TOKEN}),
-        lambda: ApiKeysClient(token=TOKEN).generated.create_api_key_auth_api_keys_post({"roles": [MINTED]}),  # type: ignore[arg-type]
-        lambda: ApiKeysClient(token=TOKEN).generated.get_api_key_auth_api_keys_api_key_id_get([MINTED]),  # type: ignore[arg-type]
-        lambda: ApiKeysClient(token=TOKEN).generated.get_api_key_auth_api_keys_api_key_id_get(KEY_ID, _headers=MINTED),  # type: ignore[arg-type]
+        lambda: NewApiKeyRequest(description=cast("Any", {TOKEN: secret}), roles=[secret]),
+        lambda: ApiKeyResponse(id=cast("Any", [secret]), is_active=secret, created_at=secret, roles=cast("Any", TOKEN)),
+        lambda: ApiKeyResponse.from_dict({**RECORD, "key": [secret]}),
+        lambda: ApiKeyResponse.model_validate_json(secret),
+        lambda: setattr(record, "key", [secret]),
+        lambda: setattr(record, "id", SecretStr(secret)),
+        lambda: HTTPValidationError(detail=[secret]),
+        lambda: LocationInner(actual_instance={secret: TOKEN}),
+        lambda: api.create_api_key_auth_api_keys_post(cast("Any", {"roles": [secret]})),
+        lambda: api.get_api_key_auth_api_keys_api_key_id_get(cast("Any", [secret])),
+        lambda: api.get_api_key_auth_api_keys_api_key_id_get(KEY_ID, _headers=secret),
     ]
     for make in wrong:
         with pytest.raises((ValidationError, ValueError)) as caught:

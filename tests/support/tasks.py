@@ -13,14 +13,10 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from api_keys_client import ApiKeysError, AsyncApiKeysClient
-from tests.support.wire import KEY_ID, Act, Peer, Request, answer, message
+from api_keys_client import ApiKeysError
+from tests.support.wire import PATIENCE
 
 T = TypeVar("T")
-Use = Callable[[AsyncApiKeysClient], Awaitable[object]]
-
-PATIENCE = 5.0
-"""Seconds within which what should happen at once has happened, on a slow machine too."""
 
 
 class _Complaints(logging.Handler):
@@ -68,31 +64,14 @@ async def a_few_turns() -> None:
         await asyncio.sleep(0)
 
 
-async def failure(call: Use, client: AsyncApiKeysClient) -> ApiKeysError:
-    """The error that a call ends with; of many, the one that all of them have."""
+async def failure(call: Awaitable[object]) -> ApiKeysError:
+    """The error that a call ends with; of many, the first one's."""
     try:
-        value = await soon(call(client))
+        value = await soon(call)
     except ApiKeysError as error:
         return error
     assert isinstance(value, list)
-    assert {type(outcome.error) for outcome in value} == {type(value[0].error)}
     return cast("ApiKeysError", value[0].error)
-
-
-async def temporary(client: AsyncApiKeysClient) -> None:
-    async with client.temporary_key("ci"):
-        pass
-
-
-CALLS: dict[str, Use] = {
-    "create": lambda client: client.create("ci"),
-    "list": lambda client: client.list(),
-    "get": lambda client: client.get(KEY_ID),
-    "deactivate": lambda client: client.deactivate(KEY_ID),
-    "deactivate_many": lambda client: client.deactivate_many([KEY_ID] * 20),
-    "temporary_key": temporary,
-    "rotate": lambda client: client.rotate(KEY_ID, store=lambda _: None),
-}
 
 
 @contextmanager
@@ -108,43 +87,3 @@ def unshaken() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
             return peer
 
         yield f"https://127.0.0.1:{listener.getsockname()[1]}", accept
-
-
-def read_to_the_end(peer: socket.socket) -> None:
-    """Until the client closes its side."""
-    with peer:
-        while peer.recv(4096):
-            continue
-
-
-def no_answer(arrived: threading.Event, left: threading.Event) -> Act:
-    def act(peer: Peer, _: Request) -> None:
-        arrived.set()
-        peer.hold()
-        left.set()
-
-    return act
-
-
-def half_an_answer(arrived: threading.Event, left: threading.Event) -> Act:
-    def act(peer: Peer, _: Request) -> None:
-        peer.send(message(200, b"[" + b" " * 99)[:-50])
-        arrived.set()
-        peer.hold()
-        left.set()
-
-    return act
-
-
-def not_yet(arrived: threading.Event, _: threading.Event) -> Act:
-    """An answer that asks for a long wait; the connection may stay."""
-
-    def act(peer: Peer, request: Request) -> None:
-        answer(429, b"{}", "Retry-After: 50")(peer, request)
-        arrived.set()
-
-    return act
-
-
-STOPS = {"headers": no_answer, "body": half_an_answer, "sleep": not_yet}
-"""Where a call waits, and the server that makes it: `arrived` is set when it does, `left` when it is gone."""

@@ -28,6 +28,8 @@ GOOD: Final[dict[str, bytes]] = {
     "deactivate": json.dumps({**RECORD, "is_active": False}).encode(),
 }
 
+PATIENCE = 10.0
+"""Seconds within which what takes next to none has happened, on a slow machine too."""
 MIB = 1024 * 1024
 PAGE = b"<html><body>Please sign in to the network.</body></html>"
 CHUNKED = b"HTTP/1.1 %d Whatever\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -285,6 +287,30 @@ def say(data: bytes = b"", *, then: Callable[[Peer], object] | None = Peer.close
         peer.send(data)
         if then:
             then(peer)
+
+    return act
+
+
+def held(arrived: threading.Event, left: threading.Event | None = None, *, data: bytes = b"") -> Act:
+    """Any bytes and nothing more until the client leaves; says when they were sent, and when it has left."""
+
+    def act(peer: Peer, _: Request) -> None:
+        peer.send(data)
+        arrived.set()
+        peer.hold()
+        if left:
+            left.set()
+
+    return act
+
+
+def good_when(go_on: threading.Event, arrived: threading.Event) -> Act:
+    """What the engine would answer, but not before it may; says when the request is there."""
+
+    def act(peer: Peer, request: Request) -> None:
+        arrived.set()
+        assert go_on.wait(PATIENCE)
+        good(peer, request)
 
     return act
 

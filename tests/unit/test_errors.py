@@ -43,13 +43,7 @@ def test_what_single_errors_add_comes_back_too() -> None:
 
 def test_a_rotation_error_comes_back_without_its_undo() -> None:
     error = RotationError(
-        "Stopped.",
-        stage="store",
-        old_id="one",
-        new_id="two",
-        leftovers=["three"],
-        undo=lambda: "undone",
-        detail="why",
+        "Stopped.", stage="store", old_id="one", new_id="two", leftovers=["three"], undo=lambda: "undone", detail="why"
     )
     assert error.undo() == "undone"
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):

@@ -1,8 +1,10 @@
-"""The "One call" table, cell by cell, on the pure function that judges: no socket, no waiting."""
+"""What one attempt means, on the pure function that judges: no socket, no waiting."""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import json
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,161 +13,140 @@ from api_keys_client import (
     ApiKeysError,
     ApiTimeoutError,
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     KeyLimitReachedError,
     KeyNotFoundError,
     Outcome,
     OutcomeUnknownError,
     PermissionDeniedError,
+    RateLimitedError,
     ServerError,
     UnexpectedResponseError,
 )
 from api_keys_client._core.messages import RawResponse, Request, TransportFailure
-from api_keys_client._core.policy import Retry, Success, readback_failed, still_active
-from tests.support.judging import (
-    ALL,
-    BROKEN,
-    BROKEN_LATE,
-    CERTIFICATE,
-    CLOSED,
-    CREATE,
-    KEY_ID,
-    NOT_SENT,
-    NOT_SENT_LATE,
-    READS,
-    RECORD,
-    answer,
-    each_call,
-    each_replayed,
-    evaluated,
-    failed,
+from api_keys_client._core.operations import Operations
+from api_keys_client._core.options import ClientOptions, resolve_settings
+from api_keys_client._core.policy import (
+    Retry,
+    Success,
+    evaluate,
+    never_ended,
+    note,
+    other_key_answered,
+    readback_failed,
+    still_active,
+    token_failure,
+    wrong_clock,
 )
 
+SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
+PATIENT = resolve_settings(ClientOptions("http://localhost", "token", deadline=100, max_attempts=50))
+CALLS = Operations(SETTINGS)
+KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
+RECORD = {"id": KEY_ID, "is_active": True, "created_at": "2026-01-02T03:04:05", "roles": []}
+OTHER = {**RECORD, "id": "00000000-0000-4000-8000-000000000000"}
 
+GET: Request[Any] = CALLS.get(KEY_ID)
+LIST: Request[Any] = CALLS.list()
+DEACTIVATE: Request[Any] = CALLS.deactivate(KEY_ID)
+CREATE: Request[Any] = CALLS.create("ci", ["TASK-ADMIN"])
+ALL = {"get": GET, "list": LIST, "deactivate": DEACTIVATE, "create": CREATE}
+each_call = pytest.mark.parametrize("call", ALL.values(), ids=ALL)
+
+NOT_SENT = TransportFailure(False, "refused", "the connection was refused")
+NOT_SENT_LATE = TransportFailure(False, "timeout", "no connection was made in time")
+BROKEN = TransportFailure(True, "reset", "the connection was reset")
+BROKEN_LATE = TransportFailure(True, "timeout", "no whole answer came in time")
+UNTRUSTED = TransportFailure(False, "tls_untrusted", "the server's certificate does not verify: expired")
+REFUSED = TransportFailure(False, "tls_refused", "the server refused the client's certificate")
+CLOSED = TransportFailure(False, "closed", "the client is closed")
+
+
+def evaluated(call: Request[Any], came: RawResponse | TransportFailure, **how: Any) -> Any:
+    return evaluate(call, came, **{"attempt": 1, "elapsed": 0.1, "settings": SETTINGS, "jitter": 1.0, **how})
+
+
+def failed(call: Request[Any], came: RawResponse | TransportFailure, **how: Any) -> ApiKeysError:
+    verdict = evaluated(call, came, **how)
+    assert isinstance(verdict, ApiKeysError)
+    return verdict
+
+
+def answer(status: int, body: object = b"", retry_after: str | None = None) -> RawResponse:
+    return RawResponse(status, body if isinstance(body, bytes) else json.dumps(body).encode(), retry_after)
+
+
+class Means(NamedTuple):
+    """The error of the last attempt, and whether one before it is tried again."""
+
+    error: type[ApiKeysError]
+    outcome: Outcome
+    replayed: bool = False
+
+
+LOST = Means(OutcomeUnknownError, Outcome.UNKNOWN)
+WORDS = {"detail": "no"}
+NO_RECORDS = (b"<html>", b"null", b"[1]", b'"x"', b"{}", b'{"id": 7}', b"\xff", b"[" * 5000)
+# What came, and what that means; where it means something else for a create, that too.
+TABLE: list[tuple[RawResponse | TransportFailure, Means, Means | None]] = [
+    (NOT_SENT, Means(ApiConnectionError, Outcome.NOT_SENT, replayed=True), None),
+    (NOT_SENT_LATE, Means(ApiTimeoutError, Outcome.NOT_SENT, replayed=True), None),
+    *((came, Means(ApiConnectionError, Outcome.NOT_SENT), None) for came in (UNTRUSTED, REFUSED, CLOSED)),
+    (BROKEN, Means(ApiConnectionError, Outcome.UNKNOWN, replayed=True), LOST),
+    (BROKEN_LATE, Means(ApiTimeoutError, Outcome.UNKNOWN, replayed=True), LOST),
+    *(
+        (answer(status, WORDS), Means(ServerError, Outcome.UNKNOWN, replayed=True), LOST)
+        for status in (408, 500, 502, 503, 504)
+    ),
+    *((answer(status, WORDS), Means(ServerError, Outcome.UNKNOWN), LOST) for status in (501, 505, 507, 599)),
+    *(
+        (answer(status, WORDS), Means(UnexpectedResponseError, Outcome.UNKNOWN), LOST)
+        for status in (300, 301, 302, 303, 304)
+    ),
+    *(
+        (answer(status, WORDS), Means(UnexpectedResponseError, Outcome.REJECTED), None)
+        for status in (307, 308, 405, 407, 409)
+    ),
+    (answer(401, WORDS), Means(AuthenticationError, Outcome.REJECTED), None),
+    (answer(403, WORDS), Means(PermissionDeniedError, Outcome.REJECTED), None),
+    *((answer(status, WORDS), Means(InvalidRequestError, Outcome.REJECTED), None) for status in (400, 422)),
+    (answer(429, WORDS), Means(RateLimitedError, Outcome.REJECTED, replayed=True), None),
+    *((answer(200, body), Means(UnexpectedResponseError, Outcome.UNKNOWN), LOST) for body in NO_RECORDS),
+]
+
+
+@pytest.mark.parametrize(("came", "means", "for_create"), TABLE)
 @each_call
-@pytest.mark.parametrize("came", [NOT_SENT, NOT_SENT_LATE])
-def test_not_sent_is_replayed(call: Request[Any], came: TransportFailure) -> None:
-    assert isinstance(evaluated(call, came), Retry)
-
-
-@each_call
-def test_not_sent_to_the_end_is_a_connection_error(call: Request[Any]) -> None:
-    error = failed(call, NOT_SENT, attempt=3)
-    assert type(error) is ApiConnectionError
-    assert error.outcome == (Outcome.NOT_SENT if call.operation.changes else None)
+def test_what_an_attempt_means(
+    call: Request[Any], came: RawResponse | TransportFailure, means: Means, for_create: Means | None
+) -> None:
+    if call is CREATE and for_create:
+        means = for_create
+    assert isinstance(evaluated(call, came), Retry) is means.replayed
+    error = failed(call, came, attempt=3)
+    assert type(error) is means.error
+    assert error.outcome is (means.outcome if call.operation.changes else None)
+    assert error.retryable is means.replayed
     assert error.attempts == 3
-    assert error.retryable
-    assert type(failed(call, NOT_SENT_LATE, attempt=3)) is ApiTimeoutError
-
-
-@pytest.mark.parametrize("came", [CERTIFICATE, CERTIFICATE._replace(kind="tls_refused")])
-@each_call
-def test_a_certificate_that_does_not_verify_stops(call: Request[Any], came: TransportFailure) -> None:
-    error = failed(call, came)
-    assert type(error) is ApiConnectionError
-    assert error.kind == came.kind
-    assert not error.retryable
-    assert "does not verify" in str(error)
-    assert "ssl_context=" in error.next_step
-
-
-@each_call
-def test_a_closed_client_stops(call: Request[Any]) -> None:
-    error = failed(call, CLOSED)
-    assert type(error) is ApiConnectionError
-    assert not error.retryable
-    assert "closed" in str(error)
-    assert "Keep the client open" in error.next_step
-
-
-@each_replayed
-@pytest.mark.parametrize("came", [BROKEN, BROKEN_LATE])
-def test_no_whole_answer_is_replayed(call: Request[Any], came: TransportFailure) -> None:
-    assert isinstance(evaluated(call, came), Retry)
-
-
-@each_replayed
-def test_no_whole_answer_to_the_end(call: Request[Any]) -> None:
-    assert type(failed(call, BROKEN, attempt=3)) is ApiConnectionError
-    error = failed(call, BROKEN_LATE, attempt=3)
-    assert type(error) is ApiTimeoutError
-    assert error.outcome == (Outcome.UNKNOWN if call.operation.changes else None)
-
-
-@pytest.mark.parametrize("came", [BROKEN, BROKEN_LATE])
-def test_no_whole_answer_to_a_create_is_unknown(came: TransportFailure) -> None:
-    error = failed(CREATE, came)
-    assert isinstance(error, OutcomeUnknownError)
-    assert error.outcome is Outcome.UNKNOWN
-    assert error.reason == came.reason
-    assert not error.retryable
-    assert "may have been created" in str(error)
-
-
-@each_replayed
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_failing_server_is_replayed(call: Request[Any], status: int) -> None:
-    assert isinstance(evaluated(call, answer(status)), Retry)
-    error = failed(call, answer(status), attempt=3)
-    assert isinstance(error, ServerError)
-    assert error.status == status
-    assert error.retryable
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 501, 507, 599])
-def test_a_failing_server_makes_a_create_unknown(status: int) -> None:
-    error = failed(CREATE, answer(status, {"detail": "worker died"}))
-    assert isinstance(error, OutcomeUnknownError)
-    assert error.status == status
-    assert error.detail == "worker died"
-
-
-@each_replayed
-@pytest.mark.parametrize("status", [501, 505, 599])
-def test_other_server_errors_stop(call: Request[Any], status: int) -> None:
-    assert isinstance(failed(call, answer(status)), ServerError)
-
-
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304])
-@each_call
-def test_a_redirection_may_be_the_answer_to_what_was_done(call: Request[Any], status: int) -> None:
-    error = failed(call, answer(status, {"detail": "see the key"}))
-    assert isinstance(error, OutcomeUnknownError if call.operation.name == "create" else UnexpectedResponseError)
-    assert error.outcome == (Outcome.UNKNOWN if call.operation.changes else None)
-    assert (error.status, error.detail) == (status, "see the key")
-    assert not error.retryable
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (401, AuthenticationError),
-        (403, PermissionDeniedError),
-        (400, InvalidRequestError),
-        (422, InvalidRequestError),
-        (405, UnexpectedResponseError),
-        (409, UnexpectedResponseError),
-        (307, UnexpectedResponseError),
-        (308, UnexpectedResponseError),
-    ],
-)
-@each_call
-def test_other_refusals_stop(call: Request[Any], status: int, kind: type[ApiKeysError]) -> None:
-    error = failed(call, answer(status, {"detail": "no"}))
-    assert type(error) is kind
-    assert error.status == status
-    assert error.detail == "no"
-    assert error.outcome == (Outcome.REJECTED if call.operation.changes else None)
-    assert not error.retryable
+    if isinstance(came, RawResponse):
+        assert (error.status, error.detail) == (came.status, None if came.status == 200 else "no")
+    elif isinstance(error, OutcomeUnknownError):
+        assert error.reason == came.reason
+        assert "may have been created" in str(error)
+    else:
+        assert isinstance(error, ApiConnectionError)
+        assert error.kind == came.kind
+        assert came.reason in str(error)
 
 
 def test_404_is_a_missing_key_only_where_an_id_was_asked_for() -> None:
-    for name in ("get", "deactivate"):
-        error = failed(ALL[name], answer(404))
+    for call in (GET, DEACTIVATE):
+        error = failed(call, answer(404))
         assert isinstance(error, KeyNotFoundError)
         assert error.key_id == KEY_ID
-    for name in ("list", "create"):
-        assert type(failed(ALL[name], answer(404))) is UnexpectedResponseError
+    for call in (LIST, CREATE):
+        assert type(failed(call, answer(404))) is UnexpectedResponseError
 
 
 def test_the_key_limit_is_told_by_its_text_alone() -> None:
@@ -174,88 +155,63 @@ def test_the_key_limit_is_told_by_its_text_alone() -> None:
     assert error.outcome is Outcome.REJECTED
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[1]", b'"x"', b"{}", b'{"id": 7}', b"\xff", b"[" * 5000])
-def test_2xx_that_does_not_decode(body: bytes) -> None:
-    for name, call in READS.items():
-        error = failed(call, answer(200, body))
-        assert type(error) is UnexpectedResponseError, name
-        assert error.outcome is None
-        assert error.status == 200
-    unknown = failed(CREATE, answer(200, body))
-    assert isinstance(unknown, OutcomeUnknownError)
-    if body:
-        deactivated = failed(ALL["deactivate"], answer(200, body))
-        assert type(deactivated) is UnexpectedResponseError
-        assert deactivated.outcome is Outcome.UNKNOWN
+@each_call
+def test_credentials_that_could_not_be_verified_did_nothing(call: Request[Any]) -> None:
+    """Whether the token is wrong or the identity provider is away, it is said before any handler runs."""
+    unverified = answer(500, {"detail": "Unable to verify credentials"})
+    assert isinstance(evaluated(call, unverified), Retry)
+    error = failed(call, unverified, attempt=3)
+    assert type(error) is ServerError
+    assert error.outcome in (None, Outcome.REJECTED)
+    assert "The token may be wrong, or the engine cannot reach its identity provider" in str(error)
 
 
-def test_2xx_with_the_record_of_another_key_does_not_decode() -> None:
-    other = {**RECORD, "id": "00000000-0000-4000-8000-000000000000"}
-    error = failed(READS["get"], answer(200, other))
-    assert type(error) is UnexpectedResponseError
-    assert "another key" in str(error)
+@pytest.mark.parametrize("status", [200, 201])
+def test_2xx_that_decodes_is_the_value(status: int) -> None:
+    verdict = evaluated(GET, answer(status, RECORD), attempt=2)
+    assert isinstance(verdict, Success)
+    assert (verdict.value.id, verdict.attempts) == (KEY_ID, 2)
+    created = evaluated(CREATE, answer(status, {**RECORD, "key": "s3cret"}))
+    assert created.value.key.get_secret_value() == "s3cret"
+    listed = evaluated(LIST, answer(status, [RECORD, {**RECORD, "new": {"field": 1}, "roles": ["NEW-ROLE"]}]))
+    assert [record.roles for record in listed.value] == [[], ["NEW-ROLE"]]
+
+
+def test_a_deactivation_is_answered_without_a_record_or_with_its_own() -> None:
+    for status in (200, 204):
+        verdict = evaluated(DEACTIVATE, RawResponse(status))
+        assert isinstance(verdict, Success)
+        assert verdict.value is None
+        assert type(failed(GET, RawResponse(status))) is UnexpectedResponseError
+    assert evaluated(DEACTIVATE, answer(200, RECORD)).value.id == KEY_ID
+    assert failed(DEACTIVATE, answer(200, OTHER)).outcome is Outcome.UNKNOWN
+    assert "another key" in str(failed(GET, answer(200, OTHER)))
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "faults"),
+    ("call", "body", "faults"),
     [
-        ("get", b"{}", "id: missing; is_active: missing; created_at: missing"),
-        ("get", {"roles": [7]}, "id: missing; is_active: missing; created_at: missing"),
-        ("get", b"null", "body: model_type"),
-        (
-            "list",
-            [RECORD, {**RECORD, "is_active": "perhaps"}],
-            f"the record of key {RECORD['id']}: 1.is_active: bool_type",
-        ),
-        ("create", RECORD, "key: missing"),
-        ("create", b"[", "body: json_invalid"),
+        (GET, b"{}", "id: missing; is_active: missing; created_at: missing"),
+        (GET, {"roles": [7]}, "id: missing; is_active: missing; created_at: missing"),
+        (GET, b"null", "body: model_type"),
+        (LIST, [RECORD, {**OTHER, "is_active": "?"}], f"the record of key {OTHER['id']}: 1.is_active: bool_type"),
+        (CREATE, RECORD, "key: missing"),
+        (CREATE, b"[", "body: json_invalid"),
+        (CREATE, {**RECORD, "id": "key-17", "key": "secret"}, "id: no UUID"),
     ],
 )
-def test_what_does_not_decode_is_told_by_place_and_type(name: str, body: object, faults: str) -> None:
-    assert f"({faults})" in str(failed(ALL[name], answer(200, body)))
+def test_what_does_not_decode_is_told_by_place_and_type(call: Request[Any], body: object, faults: str) -> None:
+    assert f"({faults})" in str(failed(call, answer(200, body)))
 
 
 @pytest.mark.parametrize("key", [None, "", 7])
 def test_a_create_without_a_usable_secret_is_applied_and_names_the_id(key: object) -> None:
     error = failed(CREATE, answer(200, {**RECORD, "key": key}))
     assert type(error) is UnexpectedResponseError
-    assert error.outcome is Outcome.APPLIED
-    assert error.status == 200
-    assert error.key_id == KEY_ID
+    assert (error.outcome, error.status, error.key_id) == (Outcome.APPLIED, 200, KEY_ID)
     assert KEY_ID in str(error)
     assert "(key: " in str(error)
     assert "deactivate it" in error.next_step
-
-
-def test_a_created_key_needs_an_id_that_it_can_be_found_by() -> None:
-    error = failed(CREATE, answer(200, {**RECORD, "id": "key-17", "key": "secret"}))
-    assert isinstance(error, OutcomeUnknownError)
-    assert "(id: no UUID)" in error.reason
-
-
-@pytest.mark.parametrize("status", [200, 201])
-def test_2xx_that_decodes_is_the_value(status: int) -> None:
-    verdict = evaluated(READS["get"], answer(status, RECORD))
-    assert isinstance(verdict, Success)
-    assert verdict.value.id == KEY_ID
-    created = evaluated(CREATE, answer(status, {**RECORD, "key": "s3cret"}))
-    assert created.value.key.get_secret_value() == "s3cret"
-    listed = evaluated(READS["list"], answer(status, [RECORD, {**RECORD, "new": {"field": 1}, "roles": ["NEW-ROLE"]}]))
-    assert [record.roles for record in listed.value] == [[], ["NEW-ROLE"]]
-
-
-@pytest.mark.parametrize("status", [200, 204])
-def test_an_empty_deactivation_has_no_record(status: int) -> None:
-    verdict = evaluated(ALL["deactivate"], RawResponse(status))
-    assert isinstance(verdict, Success)
-    assert verdict.value is None
-
-
-def test_a_deactivation_may_answer_with_its_record_and_no_other() -> None:
-    gone = {**RECORD, "is_active": False}
-    assert evaluated(ALL["deactivate"], answer(200, gone)).value.id == KEY_ID
-    other = {**gone, "id": "00000000-0000-4000-8000-000000000000"}
-    assert failed(ALL["deactivate"], answer(200, other)).outcome is Outcome.UNKNOWN
 
 
 @each_call
@@ -265,82 +221,229 @@ def test_an_answer_that_cannot_be_taken_is_not_read(call: Request[Any]) -> None:
     assert "(compressed, which was not asked for)" in str(failed(call, came))
 
 
-def test_the_outcome_is_the_worst_of_all_attempts() -> None:
-    again = evaluated(ALL["deactivate"], BROKEN)
-    assert again.outcome is Outcome.UNKNOWN
-    error = failed(ALL["deactivate"], NOT_SENT, attempt=3, worst_outcome=again.outcome)
-    assert error.outcome is Outcome.UNKNOWN
-    assert "may be deactivated or still active" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("worst", "name", "came", "outcome"),
-    [
-        (Outcome.REJECTED, "create", NOT_SENT, Outcome.REJECTED),
-        (Outcome.NOT_SENT, "create", answer(403), Outcome.REJECTED),
-        (Outcome.REJECTED, "create", answer(200, RECORD), Outcome.APPLIED),
-        (Outcome.UNKNOWN, "deactivate", answer(403), Outcome.UNKNOWN),
-        (Outcome.REJECTED, "deactivate", BROKEN, Outcome.UNKNOWN),
-    ],
-)
-def test_which_outcome_is_worse(
-    worst: Outcome, name: str, came: RawResponse | TransportFailure, outcome: Outcome
-) -> None:
-    assert failed(ALL[name], came, attempt=3, worst_outcome=worst).outcome is outcome
-
-
-def test_a_deactivation_that_cannot_be_read_back_is_applied() -> None:
-    failure = failed(READS["get"], answer(503, {"detail": "busy"}), attempt=3)
-    error = readback_failed(failure, attempts=2)
-    assert type(error) is ServerError
-    assert error.outcome is Outcome.APPLIED
-    assert "is deactivated" in str(error)
-    assert str(failure.args[0]) in str(error)
-    assert "Get the key" in error.next_step
-    kept = {name: value for name, value in vars(error).items() if name not in ("attempts", "outcome", "next_step")}
-    assert kept.items() <= vars(failure).items()
-    assert (error.status, error.detail, error.attempts, error.key_id) == (503, "busy", 5, KEY_ID)
-
-
-def test_a_deactivation_whose_record_is_active_is_unknown() -> None:
-    done = evaluated(READS["get"], answer(200, RECORD), attempt=2)
-    assert done.attempts == 2
-    error = still_active(done.value, attempts=2, elapsed=1.5)
-    assert type(error) is UnexpectedResponseError
-    assert error.outcome is Outcome.UNKNOWN
-    assert error.key_id == KEY_ID
-    assert (error.attempts, error.elapsed) == (2, 1.5)
-    assert KEY_ID in str(error)
-    assert "deactivate it again" in error.next_step
-
-
-UNVERIFIED = {"detail": "Unable to verify credentials"}
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_credentials_that_could_not_be_verified_did_nothing(name: str) -> None:
-    """Whether the token is wrong or the identity provider is away, it is said before any handler runs."""
-    assert isinstance(evaluated(ALL[name], answer(500, UNVERIFIED)), Retry)
-    error = failed(ALL[name], answer(500, UNVERIFIED), attempt=3)
-    assert type(error) is ServerError
-    assert error.outcome in (None, Outcome.REJECTED)
-    assert "The token may be wrong, or the engine cannot reach its identity provider" in str(error)
-
-
-def test_a_server_that_ends_its_sentence_ends_it_once() -> None:
-    assert "Something went wrong. " in str(failed(ALL["create"], answer(500, {"detail": "Something went wrong."})))
-
-
-def test_the_source_lines_of_the_server_are_not_shown() -> None:
-    detail = "1 validation error:\n  {'type': 'missing', 'loc': ('body',)}\n\n  File \"/app/src/main.py\", line 7, in f"
-    error = failed(ALL["create"], answer(400, {"detail": detail}))
-    assert "'missing'" in str(error)
-    assert "main.py" not in f"{error} {error.detail}"
-
-
 def test_an_answer_that_is_too_long_is_not_said_to_be_of_another_service() -> None:
-    came = answer(200, [])
-    error = failed(ALL["list"], came.mark_truncated())
+    error = failed(LIST, answer(200, []).mark_truncated())
     assert "longer than this client reads (more than 32 MiB)" in str(error)
     assert "very long descriptions" in error.next_step
     assert "base URL" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("worst", "call", "came", "outcome"),
+    [
+        (Outcome.REJECTED, CREATE, NOT_SENT, Outcome.REJECTED),
+        (Outcome.NOT_SENT, CREATE, answer(403), Outcome.REJECTED),
+        (Outcome.REJECTED, CREATE, answer(200, RECORD), Outcome.APPLIED),
+        (Outcome.UNKNOWN, DEACTIVATE, answer(403), Outcome.UNKNOWN),
+        (Outcome.REJECTED, DEACTIVATE, BROKEN, Outcome.UNKNOWN),
+    ],
+)
+def test_the_outcome_is_the_worst_of_all_attempts(
+    worst: Outcome, call: Request[Any], came: RawResponse | TransportFailure, outcome: Outcome
+) -> None:
+    assert failed(call, came, attempt=3, worst_outcome=worst).outcome is outcome
+
+
+def test_the_worst_outcome_is_handed_on() -> None:
+    again = evaluated(DEACTIVATE, BROKEN)
+    assert again.outcome is Outcome.UNKNOWN
+    error = failed(DEACTIVATE, NOT_SENT, attempt=3, worst_outcome=again.outcome)
+    assert "may be deactivated or still active" in str(error)
+
+
+class TestTheWait:
+    @each_call
+    def test_after_429_is_a_backoff_or_what_the_server_asks_for(self, call: Request[Any]) -> None:
+        assert evaluated(call, answer(429), jitter=0.5).wait == 0.125
+        assert evaluated(call, answer(429), attempt=2, jitter=0.5).wait == 0.25
+        for asked in ("7", "0", "60"):
+            assert evaluated(call, answer(429, retry_after=asked), settings=PATIENT).wait == int(asked)
+
+    @each_call
+    def test_that_is_too_long_is_raised(self, call: Request[Any]) -> None:
+        error = failed(call, answer(429, retry_after="61"), settings=PATIENT)
+        assert isinstance(error, RateLimitedError)
+        assert error.retry_after == 61
+        for_ever = failed(call, answer(429, retry_after="9" * 400))
+        assert isinstance(for_ever, RateLimitedError)
+        assert for_ever.retry_after == 9_999_999_999
+
+    @pytest.mark.parametrize(("asked", "wait"), [("3", 3), ("1.5", 1.5), (" 0.25 ", 0.25), ("0", 0)])
+    def test_after_503_is_what_the_server_asks_for(self, asked: str, wait: float) -> None:
+        assert evaluated(GET, answer(503, retry_after=asked)).wait == wait
+
+    def test_until_a_date_counts_from_the_answer(self) -> None:
+        for date in ("Mon, 23 Nov 2026 12:00:30 GMT", "Mon Nov 23 12:00:30 2026"):
+            came = answer(429, retry_after=date)
+            came.received_at = 1795435200.0 + 10  # 12:00:10
+            assert evaluated(GET, came).wait == pytest.approx(20)
+            came.received_at += 100
+            assert evaluated(GET, came).wait == 0
+        assert evaluated(GET, answer(429, retry_after="Thu, 01 Jan 1970 00:00:07 GMT")).wait == 7
+
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            *("-1", "soon", "", "1e3", "1.", ".5", "1.5.5", "٣", "Mon, 99 Foo 2026"),
+            *(f"Fri, 31 Dec {year} 23:59:59 GMT" for year in (99_999, 10**22)),
+        ],
+    )
+    def test_that_makes_no_sense_is_a_backoff(self, nonsense: str) -> None:
+        assert evaluated(GET, answer(429, retry_after=nonsense)).wait == 0.25
+
+    def test_is_bounded_and_never_goes_past_the_deadline(self) -> None:
+        assert evaluated(GET, NOT_SENT, attempt=20, settings=PATIENT).wait == 8
+        assert isinstance(evaluated(GET, NOT_SENT, elapsed=59.7), Retry)
+        assert isinstance(evaluated(GET, NOT_SENT, elapsed=59.75), ApiConnectionError)
+
+
+class TestTheServersWords:
+    def test_are_bounded_printable_and_without_the_token(self) -> None:
+        came = answer(400, {"detail": "token-1 \x1b[31m" + "x" * 5000})
+        came.token = "token-1"
+        error = failed(GET, came)
+        assert error.detail
+        assert error.detail.startswith("[token]  [31mxxx")
+        assert error.detail.endswith("xxx…")
+        assert len(error.detail) == 1000
+        assert "token-1" not in str(error)
+        assert failed(GET, answer(400, {"detail": "x" * 1000})).detail == "x" * 1000
+
+    @pytest.mark.parametrize("rest", [b"ab", b"abc", b"abcd", b"a longer secret"])
+    @pytest.mark.parametrize("before", ["", "k", "ke", "key", "keys"])
+    def test_have_a_secret_masked_whatever_it_is_glued_to(self, before: str, rest: bytes) -> None:
+        for key_id in (KEY_ID, KEY_ID.upper()):
+            secret = base64.b64encode(key_id.encode() + b":" + rest).decode()
+            assert failed(GET, answer(400, {"detail": f"no {before}{secret} here"})).detail == "no [secret] here"
+
+    def test_that_only_look_like_a_secret_stay(self) -> None:
+        for text in (f"{KEY_ID} and more", "this is long enough to be a secret, but it is none"):
+            words = f"no key XXXX-XXXX {base64.b64encode(text.encode()).decode()}"
+            assert failed(GET, answer(400, {"detail": words})).detail == words
+
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            ({"loc": ["X-Team", 0], "msg": "Too long: ", "input": "s3cret"}, "X-Team.0: Too long"),
+            ({"msg": "Too long"}, "Too long"),
+            ({"loc": "body", "msg": "Too long"}, "Too long"),
+            ({"loc": ["body"]}, "body"),
+        ],
+    )
+    def test_in_a_list_are_told_as_far_as_they_are_there(self, fault: object, told: str) -> None:
+        assert failed(CREATE, answer(422, {"detail": [fault, 7, {"loc": [], "msg": "no"}]})).detail == f"{told}; no"
+
+    def test_in_a_list_are_ten_at_most(self) -> None:
+        detail = failed(CREATE, answer(422, {"detail": [{"msg": f"fault {number}"} for number in range(11)]})).detail
+        assert detail
+        assert detail.split("; ") == [f"fault {number}" for number in range(10)]
+
+    @pytest.mark.parametrize(
+        "body", [b"<html>", b"\xff\xfe", b"[" * 5000, b"[7]", b"null", b'{"detail": 7}', b'{"detail": [7]}']
+    )
+    def test_are_none_in_a_body_of_another_shape(self, body: bytes) -> None:
+        assert failed(GET, answer(400, body)).detail is None
+
+    def test_are_told_without_lines_of_its_source(self) -> None:
+        detail = "1 validation error:\n  {'type': 'missing'}\n\n  File \"/app/src/main.py\", line 7, in f"
+        error = failed(CREATE, answer(400, {"detail": detail}))
+        assert "'missing'" in str(error)
+        assert "main.py" not in f"{error} {error.detail}"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "told"),
+        [
+            (404, b"", "404 Not Found. "),
+            (404, {"detail": "Not Found"}, "404 Not Found. "),
+            (404, {"detail": "No such key"}, "404 Not Found: No such key. "),
+            (500, {"detail": "It went wrong."}, "500 Internal Server Error: It went wrong. "),
+            (499, b"", "499. "),
+            (499, {"detail": "gone"}, "499: gone. "),
+        ],
+    )
+    def test_follow_its_status(self, status: int, body: object, told: str) -> None:
+        text = str(failed(DEACTIVATE, answer(status, body), elapsed=59.9))
+        assert text.startswith(f"deactivate {KEY_ID}: the server answered {told}")
+
+
+class TestWhatAnErrorSays:
+    def test_next_steps(self) -> None:
+        for came in (UNTRUSTED, REFUSED):
+            assert "ssl_context=" in failed(GET, came).next_step
+        assert "Keep the client open" in failed(GET, CLOSED).next_step
+        assert "proxy" in failed(GET, answer(407)).next_step
+
+    def test_the_attempts_where_there_were_more_than_one(self) -> None:
+        assert "after" not in str(failed(LIST, CLOSED))
+        error = failed(LIST, answer(429, retry_after="61"), attempt=2, elapsed=4.51)
+        assert error.elapsed == 4.51
+        told = "list: the server answered 429 Too Many Requests (after 2 attempts in 4.5 s)."
+        assert str(error) == f"{told} {error.next_step}"
+
+    def test_what_was_changed_where_something_could_be(self) -> None:
+        unchanged = "No key was changed."
+        for call in (CREATE, DEACTIVATE):
+            assert unchanged in str(failed(call, NOT_SENT, attempt=3))
+            assert unchanged in str(failed(call, answer(403)))
+        for call in (GET, LIST):
+            assert unchanged not in str(failed(call, answer(403)))
+        assert unchanged not in str(failed(CREATE, BROKEN))
+
+    def test_the_place_that_could_not_be_reached(self) -> None:
+        place = "(http://localhost)"
+        assert f"the connection was refused {place} (after 3 attempts" in str(failed(LIST, NOT_SENT, attempt=3))
+        assert place not in str(failed(LIST, CLOSED))
+        assert place not in str(failed(LIST, BROKEN, attempt=3))
+
+    def test_what_an_interruption_means(self) -> None:
+        interruption = KeyboardInterrupt()
+        note(interruption, 7)
+        assert vars(interruption)["__notes__"] == ["7"]
+
+    def test_that_nothing_could_end_a_key_any_more(self) -> None:
+        error = never_ended(KEY_ID)
+        told = f"Key {KEY_ID} may still be active: its program or event loop ended before it could be deactivated."
+        assert (error.args, error.key_id, error.outcome) == ((told,), KEY_ID, Outcome.UNKNOWN)
+        assert error.next_step == "Deactivate it."
+
+    def test_that_the_record_is_another_keys(self) -> None:
+        error = other_key_answered(KEY_ID, attempts=2)
+        assert isinstance(error, OutcomeUnknownError)
+        reason = f"the server answered with key {KEY_ID}, which is not known to be the one that was to be created"
+        assert error.reason == reason
+        assert error.args == (f"create: {reason}. A key may have been created; its secret is lost.",)
+        assert (error.status, error.attempts, error.outcome, error.key_id) == (200, 2, Outcome.UNKNOWN, None)
+
+    def test_that_no_token_could_be_had_any_more(self) -> None:
+        def told(**how: Any) -> ApiKeysError:
+            return token_failure(DEACTIVATE, ConfigurationError("It is gone.", outcome=Outcome.NOT_SENT), **how)
+
+        error = told(attempts=2, elapsed=1.5, worst_outcome=Outcome.REJECTED)
+        assert error.args == ("deactivate: It is gone. No key was changed.",)
+        assert (error.outcome, error.next_step) == (Outcome.REJECTED, "Correct the setting.")
+        assert (error.attempts, error.elapsed, error.key_id) == (2, 1.5, KEY_ID)
+        error = told(attempts=0, elapsed=0.5, worst_outcome=None)
+        assert (error.args, error.outcome) == (("It is gone.",), Outcome.NOT_SENT)
+
+    def test_that_a_key_would_end_at_the_wrong_time(self) -> None:
+        error = wrong_clock(KEY_ID, "why", attempts=2)
+        assert "at the wrong time: why." in str(error)
+        assert (error.attempts, error.outcome, error.key_id) == (2, Outcome.APPLIED, KEY_ID)
+
+    def test_that_a_deactivation_could_not_be_read_back(self) -> None:
+        failure = failed(GET, answer(503, {"detail": "busy"}), attempt=3)
+        error = readback_failed(failure, attempts=2)
+        assert type(error) is ServerError
+        assert "is deactivated" in str(error)
+        assert str(failure.args[0]) in str(error)
+        assert "Get the key" in error.next_step
+        kept = {name: value for name, value in vars(error).items() if name not in ("attempts", "outcome", "next_step")}
+        assert kept.items() <= vars(failure).items()
+        assert (error.status, error.detail, error.attempts, error.outcome) == (503, "busy", 5, Outcome.APPLIED)
+
+    def test_that_the_record_of_a_deactivated_key_is_active(self) -> None:
+        error = still_active(evaluated(GET, answer(200, RECORD)).value, attempts=2, elapsed=1.5)
+        assert type(error) is UnexpectedResponseError
+        assert (error.outcome, error.key_id, error.attempts, error.elapsed) == (Outcome.UNKNOWN, KEY_ID, 2, 1.5)
+        assert KEY_ID in str(error)
+        assert "deactivate it again" in error.next_step

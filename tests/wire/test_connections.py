@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from api_keys_client import ApiKeysClient
+from api_keys_client._core.options import POOL_SIZE
 from tests.support.clients import Connect
 from tests.support.failing import (
     OPERATIONS,
@@ -23,7 +24,7 @@ from tests.support.failing import (
     look_up_with,
     unresolved_at_once,
 )
-from tests.support.wire import KEY_ID, Peer, Request, Server, good, say
+from tests.support.wire import KEY_ID, Peer, Request, Server, good, held
 
 
 @pytest.fixture(scope="module")
@@ -101,53 +102,19 @@ def test_an_address_that_is_not_answered_leaves_time_for_the_next(
         assert server.operations() == ["create"]
 
 
-def test_a_replay_reaches_a_server_that_comes_up_meanwhile(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second look-up of the name succeeds."""
-    look_ups: list[str] = []
-
-    def decide(name: str) -> None:
-        look_ups.append(name)
-        if len(look_ups) == 1:
-            raise socket.gaierror(socket.EAI_AGAIN, "try again")
-
-    with Server() as server:
-        client = connect(f"http://localhost:{server.port}", token="token")
-        look_up_with(monkeypatch, decide)
-        assert client.create()
-        assert server.operations() == ["create"]
-    assert len(look_ups) == 2
-
-
-@pytest.mark.parametrize("deadline", [0.2, pytest.param(2.0, marks=pytest.mark.slow)])
-def test_waiting_for_a_free_connection_counts_for_the_deadline(deadline: float) -> None:
-    """With threads, and so for the sync client alone; the longer deadline sees a connection become free."""
-    busy = threading.Semaphore(0)
-    release = threading.Event()
-
-    def act(peer: Peer, _: Request) -> None:
-        busy.release()
-        release.wait(5)
-        peer.close()
-
+def test_waiting_for_a_free_connection_counts_for_the_deadline() -> None:
+    """With threads, and so for the sync client alone."""
+    busy = [threading.Event() for _ in range(POOL_SIZE)]
     with (
-        Server(*[act] * 20, say(then=Peer.hold)) as server,
-        ApiKeysClient(server.url, token="token", max_attempts=1) as client,
-        ThreadPoolExecutor(20) as pool,
+        Server(*map(held, busy)) as server,
+        ThreadPoolExecutor(POOL_SIZE) as pool,
+        ApiKeysClient(server.url, token="token") as client,
     ):
-        pool.map(lambda _: failure(client, "list"), range(20))
-        for _ in range(20):
-            assert busy.acquire(timeout=5)
-        releasing = threading.Timer(1.5, release.set)
-        releasing.start()
-        error = failure(client.with_options(deadline=deadline), "create")
-        if deadline < 1.5:
-            check_not_sent(error, "create", "timeout", attempts=1)
-            assert len(server.requests) == 20
-        else:
-            check_lost(error, "create", "timeout", attempts=1)
-            assert deadline <= error.elapsed < 1.5 + deadline
-        releasing.cancel()
-        release.set()
+        pool.map(lambda _: failure(client, "list"), busy)
+        assert all(event.wait(5) for event in busy)
+        error = failure(client.with_options(deadline=0.2, max_attempts=1), "create")
+        check_not_sent(error, "create", "timeout", attempts=1)
+        assert len(server.requests) == POOL_SIZE
 
 
 def wait_until(moment: float) -> None:
@@ -165,14 +132,6 @@ def test_connections_that_the_server_closed_meanwhile_are_not_used(connect: Conn
             wait_until(began + 0.3)
         assert server.operations() == calls
         assert server.connections == len(calls)
-
-
-def test_connections_in_use_are_kept(connect: Connect) -> None:
-    with Server(idle=5) as server:
-        client = connect(server.url, token="token")
-        for operation in (*OPERATIONS, *OPERATIONS):
-            OPERATIONS[operation](client)
-        assert server.connections == 1
 
 
 def closes_at_the_next_send(peer: Peer, request: Request) -> None:

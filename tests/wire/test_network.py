@@ -9,7 +9,7 @@ import pytest
 from api_keys_client import ApiKeysClient
 from api_keys_client.errors import FailureKind
 from tests.support.clients import Connect
-from tests.support.failing import OPERATIONS, check_lost, create_and_another, failure
+from tests.support.failing import check_lost, create_and_another, failure
 from tests.support.wire import Act, Peer, Request, Server, dripped, message, say
 
 TIMEOUT = 0.1
@@ -56,15 +56,6 @@ def test_a_broken_answer_leaves_the_outcome_open_and_the_client_whole(
         assert server.operations() == ["create", "get", "list"]
 
 
-@pytest.mark.parametrize(
-    ("operation", "break_off"), [("get", "closed inside the headers"), ("deactivate", "reset inside the body")]
-)
-def test_a_replay_gives_the_value(connect: Connect, operation: str, break_off: str) -> None:
-    with Server(BROKEN[break_off][1]) as server:
-        assert OPERATIONS[operation](connect(server.url, token="token"))
-        assert server.operations() == [operation, operation]
-
-
 @create_and_another
 def test_what_may_be_replayed_is_sent_three_times_and_a_create_once(operation: str) -> None:
     with Server(*[say()] * 4) as server, ApiKeysClient(server.url, token="token") as client:
@@ -99,13 +90,6 @@ def test_a_late_answer_ends_at_the_timeout(connect: Connect, act: Act) -> None:
         assert TIMEOUT <= error.elapsed < 5
         assert client.with_options(timeout=9).create()
     assert server.operations() == ["create", "create"]
-
-
-def test_silence_is_replayed(connect: Connect) -> None:
-    with Server(*[LATE["silence"]] * 2) as server:
-        error = failure(connect(server.url, token="token", timeout=TIMEOUT, max_attempts=2), "deactivate")
-        check_lost(error, "deactivate", "timeout", attempts=2)
-    assert server.operations() == ["deactivate", "deactivate"]
 
 
 @pytest.mark.slow

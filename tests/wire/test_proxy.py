@@ -1,4 +1,4 @@
-"""Through a proxy: who goes through it, what it is told, and how it can fail; and through a real one, proxy.py.
+"""Through a proxy: who goes through it, what it is told, and how it can fail; and over TLS through a real one.
 
 The target's name leads nowhere but at the real proxy, so that a call that went past the proxy fails.
 """
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,24 +21,16 @@ from api_keys_client import ApiKeysClient, Outcome, UnexpectedResponseError
 from api_keys_client.errors import FailureKind
 from tests.support.certificates import presenting, trusting
 from tests.support.clients import Connect
-from tests.support.failing import OPERATIONS, check_lost, check_not_sent, failure
+from tests.support.failing import OPERATIONS, check_lost, check_not_sent, failure, unresolved_at_once
 from tests.support.wire import Act, Peer, Server, answer, say, too_much
 
 HOST = "engine.invalid"
 AUTH = "us%20er:p%40ss%3Aw%25rd%2F%C3%BC"
 
-pytestmark = pytest.mark.usefixtures("_names_of_nothing")
 
-
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_no_proxy_exempts_a_host(connect: Connect, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server() as raw:
-        monkeypatch.setenv(name, f"example.com, {HOST}")
-        for scheme in ("http", "https"):
-            monkeypatch.setenv(f"{scheme}_proxy", raw.url)
-            client = connect(f"{scheme}://{HOST}:1", token="token", allow_http=True, max_attempts=1)
-            check_not_sent(failure(client, "create"), "create", "dns", attempts=1)
-        assert raw.connections == 0
+@pytest.fixture(autouse=True)
+def _names_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    unresolved_at_once(monkeypatch)
 
 
 def test_loopback_never_goes_through_a_proxy(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +45,8 @@ def test_loopback_never_goes_through_a_proxy(connect: Connect, monkeypatch: pyte
 
 
 def through(raw: Server, connect: Connect, scheme: str, **options: object) -> ApiKeysClient:
-    return connect(
-        f"{scheme}://{HOST}", token="a-token", allow_http=True, proxy=f"http://{AUTH}@127.0.0.1:{raw.port}", **options
-    )
+    proxy = f"http://{AUTH}@127.0.0.1:{raw.port}"
+    return connect(f"{scheme}://{HOST}", token="a-token", allow_http=True, proxy=proxy, **options)
 
 
 def test_a_forward_proxy_is_told_the_whole_url(connect: Connect) -> None:
@@ -177,69 +167,42 @@ def test_a_certificate_that_does_not_verify_behind_a_tunnel(connect: Connect, au
     assert raw.operations() == ["CONNECT"]
 
 
-def target(scheme: str, authority: trustme.CA, *acts: Act) -> Server:
-    return Server(*acts, tls=presenting(authority, HOST) if scheme == "https" else None)
-
-
-def client_of(server: Server, connect: Connect, authority: trustme.CA, **options: Any) -> ApiKeysClient:
-    url = server.url.replace("127.0.0.1", HOST)
-    return connect(url, token="token", ssl_context=trusting(authority), allow_http=True, **options)
-
-
-@contextmanager
-def running_proxy(folder: Path, **more: object) -> Iterator[str]:
-    """The host and port of proxy.py in a process of its own, which asks for the password."""
-    port = folder / "port"
-    options = {
-        "--port": "0",
-        "--port-file": port,
-        "--num-acceptors": "1",
-        "--num-workers": "1",
-        "--plugins": "tests.support.everywhere.Everywhere",
-        "--basic-auth": "us er:p@ss:w%rd/ü",
-        "--data-dir": folder,
-        "--log-file": folder / "log",
-        **more,
-    }
-    command = [sys.executable, "-m", "proxy", "--threaded", *[str(part) for pair in options.items() for part in pair]]
+@pytest.fixture(scope="module")
+def secure_proxy(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[str]:
+    """The URL of proxy.py over TLS in a process of its own, which asks for the password."""
+    folder = tmp_path_factory.mktemp("proxy")
+    port, log, certificate = folder / "port", folder / "log", folder / "both.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    command = [sys.executable, "-m", "proxy", "--threaded", "--num-acceptors=1", "--num-workers=1", "--port=0"]
+    command += [f"--port-file={port}", f"--data-dir={folder}", f"--log-file={log}", "--basic-auth=us er:p@ss:w%rd/ü"]
+    command += [
+        f"--cert-file={certificate}",
+        f"--key-file={certificate}",
+        "--plugins=tests.support.everywhere.Everywhere",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         began = monotonic()
         while not (port.is_file() and port.read_text()):
-            assert process.poll() is None, (folder / "log").read_text()
+            assert process.poll() is None, log.read_text()
             assert monotonic() - began < 20
             threading.Event().wait(0.01)
-        yield f"localhost:{int(port.read_text())}"
+        yield f"https://{AUTH}@localhost:{int(port.read_text())}"
     finally:
         process.terminate()
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_proxy(tmp_path_factory.mktemp("proxy")) as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def secure_proxy(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Iterator[str]:
-    """The same over TLS."""
-    folder = tmp_path_factory.mktemp("secure-proxy")
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
-    with running_proxy(folder, **{"--cert-file": folder / "both.pem", "--key-file": folder / "both.pem"}) as place:
-        yield place
+def through_tls(server: Server, connect: Connect, authority: trustme.CA, proxy: str) -> ApiKeysClient:
+    url = server.url.replace("127.0.0.1", HOST)
+    return connect(url, token="token", ssl_context=trusting(authority), allow_http=True, proxy=proxy)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("way", ["http", "https"])
-def test_calls_go_through_a_real_proxy(
-    connect: Connect, authority: trustme.CA, proxy: str, secure_proxy: str, scheme: str, way: str
-) -> None:
-    place = proxy if way == "http" else secure_proxy
-    with target(scheme, authority) as server:
-        client = client_of(server, connect, authority, proxy=f"{way}://{AUTH}@{place}")
+def test_calls_go_through_a_real_proxy(connect: Connect, authority: trustme.CA, secure_proxy: str, scheme: str) -> None:
+    with Server(tls=presenting(authority, HOST) if scheme == "https" else None) as server:
+        client = through_tls(server, connect, authority, secure_proxy)
         for operation in OPERATIONS:
             assert OPERATIONS[operation](client)
         assert server.operations() == [*OPERATIONS]
@@ -249,23 +212,16 @@ def test_calls_go_through_a_real_proxy(
 def test_an_answer_that_comes_before_its_request_is_not_taken_out_of_tls_inside_tls(
     connect: Connect, authority: trustme.CA, secure_proxy: str, length: int
 ) -> None:
-    with target("https", authority, say(too_much(length), then=None)) as server:
-        client = client_of(server, connect, authority, proxy=f"https://{AUTH}@{secure_proxy}")
+    with Server(say(too_much(length), then=None), tls=presenting(authority, HOST)) as server:
+        client = through_tls(server, connect, authority, secure_proxy)
         assert client.list() == []
         assert client.create("ci").key
         assert server.operations() == ["list", "create"]
         assert server.connections == 2
 
 
-def test_a_real_proxy_that_asks_for_other_credentials(connect: Connect, authority: trustme.CA, proxy: str) -> None:
-    with target("http", authority) as plain, target("https", authority) as secure:
-        for auth in ("", "us%20er:wrong@", "other@"):
-            options = {"proxy": f"http://{auth}{proxy}", "max_attempts": 1}
-            error = failure(client_of(secure, connect, authority, **options), "create")
-            check_not_sent(error, "create", "proxy", attempts=1)
-            assert "the proxy refused the connection with 407" in str(error)
-
-            error = failure(client_of(plain, connect, authority, **options), "create")
-            assert type(error) is UnexpectedResponseError
-            assert (error.status, error.outcome) == (407, Outcome.REJECTED)
-        assert plain.connections == secure.connections == 0
+def test_a_proxy_that_asks_for_other_credentials_refuses_plain_http(connect: Connect) -> None:
+    with Server(answer(407)) as raw:
+        error = failure(through(raw, connect, "http"), "create")
+    assert type(error) is UnexpectedResponseError
+    assert (error.status, error.outcome) == (407, Outcome.REJECTED)
