@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from typing import Any
 
 import pytest
 from werkzeug.wrappers import Response
@@ -126,19 +125,6 @@ def test_hold(engine: Sandbox, caller: Caller, *, committed: bool) -> None:
     assert [key.description for key in engine.keys()] == (["held", "overtook"] if committed else ["overtook", "held"])
 
 
-def test_a_client_that_leaves_while_held_is_committed_all_the_same(
-    engine: Sandbox, caller: Caller, capfd: pytest.CaptureFixture[str]
-) -> None:
-    arrived, release = threading.Event(), threading.Event()
-    engine.queue(Fault.hold(arrived, release))
-    caller.send("POST", KEYS, {})
-    assert arrived.wait(PATIENCE)
-    caller.connection.close()
-    release.set()
-    eventually(engine.keys)
-    assert capfd.readouterr() == ("", "")
-
-
 def test_a_fault_meets_its_operation_only(engine: Sandbox, caller: Caller) -> None:
     usual: dict[Operation, int] = {"create": 200, "list": 200, "get": 404, "deactivate": 404}
     for operation in usual:
@@ -163,14 +149,4 @@ def test_faults_are_met_once_in_the_order_of_the_queue(engine: Sandbox, caller: 
     assert answers[2].body == b"short and stout"
     assert engine.unmet == [Fault.status(500)]
     assert caller.call("GET", f"{KEYS}{UNKNOWN_ID}").status == 500
-    assert engine.unmet == []
-
-
-def test_what_can_be_no_fault_is_refused(engine: Sandbox) -> None:
-    mistyped: Any = "creates"
-    with pytest.raises(ValueError, match="one of create, list, get, deactivate"):
-        engine.queue(Fault.drop(), operation=mistyped)
-    not_called: Any = Fault.drop
-    with pytest.raises(TypeError, match=r"such as Fault\.drop\(\)"):
-        engine.queue(not_called)
     assert engine.unmet == []

@@ -54,16 +54,6 @@ def test_requests_and_keys_are_recorded_in_order(engine: Sandbox, caller: Caller
         assert not engine.accepts(other)
 
 
-def test_reset_forgets_keys_faults_and_requests(engine: Sandbox, caller: Caller) -> None:
-    key = caller.create()
-    engine.queue(Fault.drop(), operation="get")
-    engine.reset()
-    assert (engine.keys(), engine.unmet, engine.requests) == ([], [], [])
-    assert not engine.accepts(key["key"])
-    assert caller.call("GET", f"{KEYS}{key['id']}").status == 404
-    caller.create()
-
-
 def callers_under_way(sandbox: Sandbox) -> list[Caller]:
     """Callers of whom none gets an answer."""
     arrived, release = threading.Event(), threading.Event()
@@ -85,13 +75,17 @@ def check_dropped(callers: list[Caller]) -> None:
         caller.connection.close()
 
 
-def test_reset_drops_what_is_under_way(engine: Sandbox) -> None:
+def test_a_reset_forgets_everything_and_drops_what_is_under_way(engine: Sandbox, caller: Caller) -> None:
+    key = caller.create()
+    engine.reset()
     before = threading.active_count()
     callers = callers_under_way(engine)
+    engine.queue(Fault.drop(), operation="get")
     engine.reset()
     check_dropped(callers)
     eventually(lambda: threading.active_count() == before)
-    assert engine.keys() == []
+    assert (engine.keys(), engine.unmet, engine.requests) == ([], [], [])
+    assert not engine.accepts(key["key"])
 
 
 def test_what_came_before_a_reset_takes_no_effect_after_it(engine: Sandbox, caller: Caller) -> None:
@@ -208,10 +202,9 @@ def test_a_port_is_in_use_until_the_stop(engine: Sandbox, caller: Caller, capfd:
         assert third.url == engine.url
 
 
-@pytest.mark.parametrize("threaded", [False, True])
-def test_in_a_pytest_httpserver(capfd: pytest.CaptureFixture[str], *, threaded: bool) -> None:
+def test_in_a_pytest_httpserver(capfd: pytest.CaptureFixture[str]) -> None:
     sandbox = Sandbox()
-    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1", threaded=threaded) as server:
+    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1") as server:
         server.expect_request(re.compile("/")).respond_with_handler(sandbox.respond)
         for fault in (Fault.drop(), Fault.drop(committed=True), Fault.truncated()):
             sandbox.queue(fault)
