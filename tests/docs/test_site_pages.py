@@ -13,7 +13,7 @@ import api_keys_client
 from api_keys_client import ApiKeysClient, stores
 from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.pages import PROJECT, SPAN, Page
-from tests.support.syncing import importing
+from tests.support.scripts import importing
 
 with importing("drawings") as drawings:
     pass
