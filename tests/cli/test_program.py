@@ -54,12 +54,6 @@ def test_without_its_extra_it_says_how_to_get_it(missing: str, command: str, ext
     assert "Traceback" not in run.err
 
 
-def test_another_missing_module_is_not_taken_for_the_extra() -> None:
-    run = started("sys.modules['inspect'] = None", "list")
-    assert "ModuleNotFoundError" in run.err
-    assert "extra" not in run.err
-
-
 def test_help_and_version_fit_and_load_nothing_heavy() -> None:
     each = started(f"for name in {COMMANDS}: name == 'sandbox' or main([name, '--help'])", "--help")
     assert (each.code, each.err) == (0, "loaded:\n")
@@ -124,13 +118,6 @@ def test_completion_is_shown_and_installed_once(shell: str, script: str, start: 
         kept, added = (tmp_path / start).read_text().splitlines()
         assert kept == "alias ll='ls -l'"
         assert script.partition("/")[0] in added
-
-
-def test_completion_for_another_shell_is_refused(tmp_path: Path) -> None:
-    for shell in ("/bin/tcsh", None):
-        run = within(None, "--install-completion", SHELL=shell, HOME=str(tmp_path))
-        assert run == (2, "", "api-keys: completion is there for bash, zsh, fish, and SHELL names none of them.\n")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")

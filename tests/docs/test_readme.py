@@ -8,21 +8,15 @@ import json
 import os
 import re
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-import _generated
-import api_keys_client
 from api_keys_client import ApiKeysClient, ConfigurationError
 from api_keys_client.sandbox import Sandbox
 from tests.support.pages import PROJECT, SPAN, Page, all_pages
 
 README = Page("README.md")
 SETTINGS = Page("docs/guides/settings.md")
-GENERATED = Page("docs/guides/generated.md")
 
 
 def test_the_first_example_takes_a_key_through_its_life(engine: Sandbox, run: Callable[[str], list[str]]) -> None:
@@ -92,39 +86,3 @@ def test_address_and_token_come_from_where_the_settings_say(engine: Sandbox, mon
         with ApiKeysClient() as client:
             assert client.list() == []
         monkeypatch.setenv(variable, "not-the-token")
-
-
-def test_the_proxy_comes_from_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    *proxies, exempt = SPAN.findall(ARGUMENTS["proxy"][1])
-    for variable in proxies:
-        scheme = "http" if variable == "HTTP_PROXY" else "https"
-        monkeypatch.setenv(variable, "socks5://proxy.example")
-        with pytest.raises(ConfigurationError, match="proxy"):
-            ApiKeysClient(f"{scheme}://engine.example", token="a-token", allow_http=True)
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example")
-    monkeypatch.setenv(exempt, "engine.example")
-    ApiKeysClient("https://engine.example", token="a-token").close()
-
-
-def check_named(module: ModuleType, span: str) -> None:
-    """Fail unless a name such as `Class.method(argument=...)` is the module's, with these arguments."""
-    path, arguments = re.fullmatch(r"([\w.]+)(\(.*\))?", span).groups()  # type: ignore[union-attr]
-    value: Any = module
-    for name in path.split("."):
-        is_model = isinstance(value, type) and issubclass(value, BaseModel)
-        value = value.model_fields[name] if is_model else getattr(value, name)
-    for name in re.findall(r"(\w+)=", arguments or ""):
-        assert name in inspect.signature(value).parameters
-
-
-def test_the_table_from_the_generated_client_names_what_exists() -> None:
-    rows = GENERATED.rows("| In `_generated` |")
-    # Every generated method takes this argument.
-    complete = {"_request_timeout=...": "APIKeysApi.get_api_key_auth_api_keys_api_key_id_get(_request_timeout=...)"}
-    for row in rows:
-        for module, cell in zip((_generated, api_keys_client), row, strict=False):
-            span: str = SPAN.findall(cell)[0]
-            check_named(module, complete.get(span, span))
-    operations = {name for name in vars(_generated.APIKeysApi) if re.fullmatch(r"[a-z]\w*_(get|post|delete)", name)}
-    assert operations == {row[0].strip("`").split(".")[1] for row in rows if row[0].startswith("`APIKeysApi.")}

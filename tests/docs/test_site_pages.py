@@ -12,7 +12,7 @@ import pytest
 import api_keys_client
 from api_keys_client import ApiKeysClient, stores
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.pages import PROJECT, SPAN, Page
+from tests.support.pages import PROJECT, Page
 from tests.support.scripts import importing
 
 with importing("drawings") as drawings:
@@ -63,11 +63,6 @@ def test_the_example_of_a_docstring_runs(
     assert told == []
 
 
-def test_what_the_tutorial_calls_has_an_example() -> None:
-    called = set(re.findall(r"\bclient\.(\w+)\(", TUTORIAL.text)) - {"close"}
-    assert called <= {example.name.partition(".")[2] for example in EXAMPLES}
-
-
 def test_the_reference_has_every_public_name() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (PROJECT / "docs" / "reference").glob("*.md"))
     assert {*re.findall(r"^\.\. (?:auto)?(?:class|exception|function|data):: (\w+)", pages, re.MULTILINE)} == {
@@ -76,12 +71,6 @@ def test_the_reference_has_every_public_name() -> None:
     public = {name for _, name, _ in pkgutil.iter_modules(api_keys_client.__path__) if not name.startswith("_")}
     assert {name for name in public if f"api_keys_client.{name}" not in pages} == {"cli", "conformance"}
     assert re.findall(r"``([A-Z_]+)``", pages) == [*api_keys_client.Role.__members__]
-
-
-def test_the_environment_is_that_of_the_settings() -> None:
-    settings = {name for row in Page("docs/guides/settings.md").rows("| Argument |") for name in SPAN.findall(row[1])}
-    there = Page("docs/reference/environment.md").rows("| Variable |")
-    assert settings == {name for row in there for name in SPAN.findall(row[0])} - {"NO_COLOR"}
 
 
 def test_the_diagrams_are_what_the_script_draws() -> None:
