@@ -1,13 +1,19 @@
-"""A sandbox from its start to its end: what it recorded, its resets, its stop, its arguments, its place."""
+"""A sandbox from its start to its end: what it records, its resets, its stop, its arguments, its place, its file."""
 
 from __future__ import annotations
 
+import base64
 import http.client
+import os
 import re
 import socket
 import sqlite3
+import stat
 import threading
 import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +23,6 @@ from werkzeug.test import Client as WsgiClient
 from werkzeug.wrappers import Response
 
 from api_keys_client.sandbox import Fault, ReceivedRequest, Sandbox
-from api_keys_client.sandbox.faults import Exchange
 from tests.support.calling import (
     KEYS,
     PATIENCE,
@@ -88,24 +93,6 @@ def test_a_reset_forgets_everything_and_drops_what_is_under_way(engine: Sandbox,
     assert not engine.accepts(key["key"])
 
 
-def test_what_came_before_a_reset_takes_no_effect_after_it(engine: Sandbox, caller: Caller) -> None:
-    arrived, release = threading.Event(), threading.Event()
-
-    def outlive_the_reset(exchange: Exchange) -> Response:
-        arrived.set()
-        release.wait(PATIENCE)
-        return exchange.answer()
-
-    engine.queue(Fault("slow", outlive_the_reset))
-    caller.send("POST", KEYS, {})
-    assert arrived.wait(PATIENCE)
-    engine.reset()
-    release.set()
-    with connection_reset():
-        caller.receive()
-    assert engine.keys() == []
-
-
 def test_stop_is_prompt_and_leaves_no_thread(capfd: pytest.CaptureFixture[str]) -> None:
     before = set(threading.enumerate())
     sandbox = Sandbox().start()
@@ -125,18 +112,6 @@ def test_stop_is_prompt_and_leaves_no_thread(capfd: pytest.CaptureFixture[str]) 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address(sandbox.url), PATIENCE)
     assert capfd.readouterr() == ("", "")
-
-
-def test_stop_ends_a_connection_whose_client_does_not_read() -> None:
-    before = set(threading.enumerate())
-    sandbox = Sandbox()
-    sandbox.queue(Fault("big", lambda _: Response(b"x" * 50_000_000)))
-    sandbox.start()
-    with socket.create_connection(address(sandbox.url), PATIENCE) as connection:
-        connection.sendall(head_of("GET", KEYS, sandbox.token))
-        assert connection.recv(1, socket.MSG_PEEK) == b"H"
-        sandbox.stop()
-        assert set(threading.enumerate()) == before
 
 
 def test_stop_may_come_twice_or_without_start() -> None:
@@ -240,3 +215,67 @@ def test_as_a_wsgi_application_under_a_prefix() -> None:
         sandbox.queue(Fault.drop())
         with pytest.raises(RuntimeError, match="only Werkzeug's servers"):
             client.get(f"/engine{KEYS}")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    # What means something in a URI means nothing here.
+    return tmp_path / ("a#b%20 c.db" if os.name == "nt" else "a?b#c%20 d.db")
+
+
+def test_it_survives_a_restart(database: Path) -> None:
+    database.touch()
+    with Sandbox(database=database) as first, caller_on(first.url, first.token) as caller:
+        kept, ended = caller.create(description="kept", roles=["ORG-AUDITOR"]), caller.create()
+        caller.deactivate(ended["id"])
+        before = caller.call("GET", KEYS).json
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("analyze")
+    with Sandbox(database=str(database), limit=1) as second:
+        assert [(key.id, key.is_active) for key in second.keys()] == [(kept["id"], True), (ended["id"], False)]
+        assert second.accepts(kept["key"])
+        with caller_on(second.url, second.token) as caller:
+            assert caller.call("GET", KEYS).json == before
+            assert caller.call("POST", KEYS, {}).status == 400
+    with Sandbox(database=database, profile="spec") as spec, caller_on(spec.url, spec.token) as caller:
+        aware = datetime.fromisoformat(caller.call("GET", KEYS).json[0]["created_at"])
+    assert datetime.fromisoformat(kept["created_at"]).astimezone() == aware
+    assert list(database.parent.iterdir()) == [database]
+
+
+def test_it_holds_no_secret_and_is_for_its_owner_alone(database: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+            secret = caller.create(description="findable")["key"]
+            during = database.read_bytes()
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in database.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    for content in (during, database.read_bytes()):
+        assert b"findable" in content
+        for hidden in (secret, base64.b64decode(secret).decode().split(":")[1], sandbox.token):
+            assert hidden.encode() not in content
+
+
+def test_what_is_no_database_is_an_error(database: Path) -> None:
+    database.write_text("This is a letter, " * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        Sandbox(database=database)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "create table sandbox_keys (id text)",
+        "pragma journal_mode = wal; create table customers (name text)",
+    ],
+)
+def test_that_of_another_program_is_left_as_it_is(database: Path, made: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(f"{made}; pragma user_version = 7")
+    before = database.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError, match="another program"):
+        Sandbox(database=database)
+    assert database.read_bytes() == before

@@ -1,4 +1,4 @@
-"""What each operation of the engine answers, and to whom, where the conformance tests leave it open."""
+"""What each operation of the engine answers, where the conformance tests leave it open."""
 
 from __future__ import annotations
 

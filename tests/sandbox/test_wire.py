@@ -1,4 +1,4 @@
-"""The sandbox on the wire: framing, other paths and methods, connections that stay or end, clients that leave."""
+"""The sandbox on the wire: framing, connections that stay or end, clients that leave."""
 
 from __future__ import annotations
 
@@ -55,11 +55,6 @@ def test_a_client_that_wants_it_closed_sees_it_closed(engine: Sandbox, version: 
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b"\r\nConnection: close\r\n" in received
     assert received.endswith(end)
-
-
-def test_what_is_no_http_is_refused_quietly(engine: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    assert b"400" in answered(engine, b"GET / HTTP/eleven\r\n\r\n")
-    assert caplog.records == []
 
 
 def test_a_chunked_request_is_read(engine: Sandbox, caller: Caller) -> None:
