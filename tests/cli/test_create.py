@@ -88,16 +88,6 @@ def test_a_secret_that_a_command_did_not_take_ends_its_key(engine: Sandbox) -> N
     assert active(engine) == []
 
 
-def test_a_file_that_comes_there_meanwhile_is_kept(engine: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    run = within_while(
-        Held(engine, "create"), lambda: file.write_text("another secret"), engine, "create", "--output", file
-    )
-    check_refused(run, 1, "it is there already", "key was deactivated")
-    assert file.read_text() == "another secret"
-    assert active(engine) == []
-
-
 @pytest.mark.parametrize("can_be_ended", [True, False])
 def test_a_secret_that_cannot_be_written_ends_its_key_or_names_it(
     engine: Sandbox, tmp_path: Path, can_be_ended: bool

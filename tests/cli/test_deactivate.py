@@ -77,17 +77,6 @@ def test_the_document_has_every_id_and_of_several_failures_the_highest_code_coun
     assert [result["record"]["is_active"] for result in run.document["results"]] == [False, False]
 
 
-def test_the_lines_of_list_can_be_piped_in(engine: Sandbox) -> None:
-    for number in range(3):
-        made(engine, f"ci {number}", Role.TASK_ADMIN)
-    kept, more = made(engine, "production"), made(engine, "ci 3")
-    listed = "".join(line for line in within(engine, "list").out.splitlines(keepends=True) if "\tci " in line)
-    # Some editors put a byte-order mark before the first line.
-    run = within(engine, "deactivate", "--yes", more, "-", given=f"\ufeff{listed}\r\n")
-    assert (run.code, run.err) == (0, "4 deactivated.\n")
-    assert active(engine) == [kept]
-
-
 def test_no_ids_on_stdin_are_nothing_to_do(engine: Sandbox) -> None:
     assert within(engine, "deactivate", "--yes", "-") == (0, "", "There are no ids on stdin; nothing to do.\n")
     assert within(engine, "deactivate", "--yes", "-", "--json").document == {"results": [], "counts": {}}
@@ -143,7 +132,7 @@ def test_anything_but_yes_leaves_everything_as_it_is(engine: Sandbox, answer: st
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\x03", 130)])
 def test_ids_that_are_piped_in_are_asked_about_on_the_terminal(engine: Sandbox, answer: str, code: int) -> None:
     key_id, kept = made(engine, "load test"), made(engine, "production")
-    listed = f"printf '%s\\tVALIDATION-USER\\tload test\\n' {key_id}"
+    listed = f"{PROGRAM} list --description 'load test'"
     command = f"trap : INT; {listed} | {PROGRAM} deactivate -"
     with terminal(engine, "-c", command, program="/bin/sh") as run:
         assert "load test" in run.until("Deactivate it? [y/N] ")
@@ -201,15 +190,6 @@ class TestLeaked:
         assert (again.code, again.document["results"][0]["state"]) == (0, "deactivated")
         assert "It is inactive already" in again.err
         assert requests(engine)[saw:] == ["get"]
-
-    def test_an_interrupted_prompt_gives_the_terminal_its_echo_back(self, engine: Sandbox) -> None:
-        with terminal(engine, "deactivate", "--leaked") as run:
-            run.until("(it is not shown): ")
-            run.type("\x03")
-            ended = run.end()
-        assert ended.code == 130
-        assert ended.plain.splitlines()[-1] == "api-keys: interrupted; nothing was deactivated."
-        assert engine.requests == []
 
 
 class TestInterrupted:

@@ -9,7 +9,7 @@ import pytest
 
 from api_keys_client import ApiKeysClient, lifetime
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.cli_runs import active, check_refused, in_terminal, made, piped, terminal, within
+from tests.support.cli_runs import active, check_refused, in_terminal, made, terminal, within
 from tests.support.clients import requests
 from tests.support.rotations import made_by_hand
 
@@ -83,7 +83,7 @@ class TestASweep:
 
     def test_asks_first(self, engine: Sandbox) -> None:
         gone = made_by_hand(engine, f"gone ({PAST})")
-        check_refused(piped(engine, "sweep"), 2, "no terminal to ask on", "--yes")
+        check_refused(within(engine, "sweep"), 2, "no terminal to ask on", "--yes")
         for answer, left in (("n", [gone]), ("y", [])):
             with terminal(engine, "sweep") as asking:
                 assert gone in asking.until("[y/N]")

@@ -21,11 +21,6 @@ NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
 
 
-class PathOfBytes:
-    def __fspath__(self) -> bytes:
-        return b"engine"
-
-
 @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
 def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: MakeStore
@@ -35,19 +30,14 @@ def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
     Path("link").symlink_to("elsewhere")
     places: list[tuple[Any, str]] = [
         (None, "not NoneType"),
-        (7, "not int"),
         (b"engine", "not bytes"),
-        (PathOfBytes(), "not PathOfBytes"),
         ("\ud800", "lone surrogate"),
         ("n" * 256, "name too long"),
-        ("é" * 128, "name too long"),
         ("f/" * 2500 + "engine", "name too long"),
         ("a\0b", "no path"),
         ("", "no regular file"),
         ("/", "no regular file"),
-        (tmp_path, "no regular file"),
         ("fifo", "no regular file"),
-        ("fifo/engine", "folder is not there"),
         ("missing/engine", "folder is not there"),
         ("link", "symlink: follow_symlinks=True"),
     ]
@@ -57,15 +47,6 @@ def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
         assert refusal.value.outcome is Outcome.NOT_SENT
         assert str(refusal.value).isprintable()
     assert {*os.listdir()} == {"fifo", "link"}
-
-
-def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "gone").mkdir()
-    monkeypatch.chdir(tmp_path / "gone")
-    (tmp_path / "gone").rmdir()
-    with pytest.raises(InvalidRequestError, match="working directory is gone"):
-        stores.file("engine")
-    stores.file(tmp_path / "engine")(created())
 
 
 def test_a_place_that_is_unfit_by_then_is_refused_too(tmp_path: Path) -> None:
