@@ -1,9 +1,8 @@
-"""What `api-keys list`, `get` and `version` answer: lines in a pipe; tables, colours and whole ids in a terminal."""
+"""What `api-keys list` and `get` answer: lines in a pipe; tables, colours and whole ids in a terminal."""
 
 from __future__ import annotations
 
 import re
-import sys
 
 from api_keys_client import Role
 from api_keys_client.sandbox import Fault, Sandbox
@@ -42,15 +41,6 @@ def test_a_role_that_is_none_is_pointed_out_and_not_printed(engine: Sandbox) -> 
     assert "p4ssw0rd" not in run.err
 
 
-def test_a_list_as_json(engine: Sandbox) -> None:
-    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
-    run = within(engine, "list", "--json")
-    (record,) = run.document["keys"]
-    check_record(record, id=key_id, description=HOSTILE, roles=["TASK-ADMIN"], is_active=True, deactivated_at=None)
-    assert run.out.isascii()
-    assert run.err == ""
-
-
 def test_what_a_server_says_cannot_move_the_cursor(engine: Sandbox) -> None:
     engine.queue(Fault.status(400, HOSTILE))
     refused = within(engine, "list", "--debug")
@@ -74,13 +64,6 @@ def test_get_shows_a_key_active_or_not(engine: Sandbox) -> None:
     assert lines == shown
     assert re.fullmatch(r"state\tinactive since 20\d\d-\d\d-\d\dT[\d:.]+", state)
     assert within(engine, "get", key_id, "--json").document["is_active"] is False
-
-
-def test_version_names_what_it_is_made_for() -> None:
-    document = within(None, "version", "--json").document
-    assert {*document} == {"version", "python", "engine"}
-    assert within(None, "version").out.splitlines() == [f"{name}\t{value}" for name, value in document.items()]
-    assert document["python"] == ".".join(map(str, sys.version_info[:3]))
 
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d)(?:;\d+)*m")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_keys_client import ApiKeysClient, lifetime
-from api_keys_client.sandbox import Fault, Sandbox
+from api_keys_client.sandbox import Sandbox
 from tests.support.cli_runs import active, check_refused, in_terminal, made, terminal, within
 from tests.support.clients import requests
 from tests.support.rotations import made_by_hand
@@ -90,11 +90,6 @@ class TestASweep:
                 asking.type(f"{answer}\r")
                 asking.end()
             assert active(engine) == left
-
-    def test_that_fails_says_so_with_its_code(self, engine: Sandbox) -> None:
-        made_by_hand(engine, f"gone ({PAST})")
-        engine.queue(Fault.status(403), operation="deactivate")
-        assert within(engine, "sweep", "--yes").code == 3
 
 
 def test_a_doctor_counts_what_has_expired_and_what_has_no_end(engine: Sandbox) -> None:

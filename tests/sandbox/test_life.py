@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import os
 import re
 import socket
@@ -175,23 +174,6 @@ def test_a_port_is_in_use_until_the_stop(engine: Sandbox, caller: Caller, capfd:
     engine.stop()
     with Sandbox(port=port) as third:
         assert third.url == engine.url
-
-
-def test_in_a_pytest_httpserver(capfd: pytest.CaptureFixture[str]) -> None:
-    sandbox = Sandbox()
-    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1") as server:
-        server.expect_request(re.compile("/")).respond_with_handler(sandbox.respond)
-        for fault in (Fault.drop(), Fault.drop(committed=True), Fault.truncated()):
-            sandbox.queue(fault)
-        with caller_on(server.url_for(""), sandbox.token) as caller:
-            for outcome in (ConnectionError, ConnectionError, http.client.IncompleteRead):
-                with pytest.raises(outcome):
-                    caller.call("POST", KEYS, {"description": "mounted"})
-                caller.connection.close()
-            caller.create(description="mounted")
-        server.check()
-        assert [key.description for key in sandbox.keys()] == ["mounted"] * 3
-    assert capfd.readouterr() == ("", "")
 
 
 def test_as_a_wsgi_application_whose_body_was_read_already() -> None:

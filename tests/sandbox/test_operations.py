@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from api_keys_client.sandbox import Sandbox
 from tests.support.calling import KEYS, PATIENCE, Caller, caller_on
@@ -30,17 +29,3 @@ def test_the_limit_holds_when_many_threads_create_at_once() -> None:
         assert (statuses.count(200), statuses.count(400)) == (40, 24)
         assert len(sandbox.keys()) == 40
         assert len(sandbox.requests) == 64
-
-
-def test_a_deactivation_has_no_body_and_moves_deactivated_at(engine: Sandbox, caller: Caller) -> None:
-    key = caller.create()
-    assert engine.accepts(key["key"])
-    moments = [datetime.now()]
-    for _ in range(2):
-        answer = caller.deactivate(key["id"])
-        assert (answer.status, answer.body) == (204, b"")
-        assert not {"content-length", "transfer-encoding", "content-type"} & set(answer.headers)
-        moments.append(datetime.fromisoformat(caller.call("GET", f"{KEYS}{key['id']}").json["deactivated_at"]))
-    # Naive, and local.
-    assert moments[0] < moments[1] < moments[2] <= datetime.now()
-    assert not engine.accepts(key["key"])

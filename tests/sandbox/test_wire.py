@@ -22,15 +22,6 @@ def answered(engine: Sandbox, request: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
-def test_bodies_are_chunked_json_without_a_charset(caller: Caller) -> None:
-    answers = [*one_of_each(caller, headers=caller.headers), caller.call("GET", "/elsewhere")]
-    assert [answer.status for answer in answers] == [200, 200, 404, 404, 404]
-    for answer in answers:
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.headers["transfer-encoding"] == "chunked"
-        assert "content-length" not in answer.headers
-
-
 def test_a_connection_stays_open(caller: Caller) -> None:
     caller.connection.connect()
     opened = caller.connection.sock
@@ -96,12 +87,6 @@ def test_chunks_without_measure_are_refused_before_they_are_kept(engine: Sandbox
             assert pool.request("POST", KEYS, body=chunks).status == 413
         assert pool.request("GET", "/elsewhere").status == 404
     assert engine.keys() == []
-
-
-def test_a_length_without_measure_is_413_and_ends_the_connection(engine: Sandbox) -> None:
-    answer = answered(engine, head_of("POST", KEYS, engine.token, f"Content-Length: {2**26}\r\n"))
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert engine.requests == []
 
 
 def test_only_so_many_requests_are_remembered(engine: Sandbox) -> None:

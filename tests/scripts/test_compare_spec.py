@@ -157,11 +157,3 @@ def test_members_of_one_type_and_circles_are_compared() -> None:
 
     (change,) = compare(made(8), made(9))
     assert str(change) == "changed maxLength In.maybe.anyOf.string #2: 8 -> 9"
-
-
-def test_breaking_changes_come_first() -> None:
-    new = edited("read summary", "x" * 1000)
-    new["components"]["schemas"]["Kind"].update({"enum": ["b", "c"], "x-enum-varnames": ["B", "C"]})
-    changes = compare(document(), new)
-    assert [change.breaking for change in changes] == [True, False, False]
-    assert len(changes[-1].after) == 1000

@@ -241,14 +241,6 @@ def test_a_document_that_is_broken_is_refused(
     assert httpserver.log == []
 
 
-def test_a_checked_in_document_that_is_broken_is_named(sync: Sync) -> None:
-    sync.contract.write_bytes(b"<<<<<<< ours\n")
-    finished = sync(engine_document())
-    assert finished.code == 1
-    assert finished.errors.startswith("sync_spec: openapi.json is not ")
-    assert sync.contract.read_bytes() == b"<<<<<<< ours\n"
-
-
 def test_a_field_that_is_gone_is_told_although_the_overlay_no_longer_fits(sync: Sync) -> None:
     document = engine_document()
     del fields(document)["is_active"]

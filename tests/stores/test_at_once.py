@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,22 +93,17 @@ for number in range(10):
     def test_of_several_secrets_for_one_file_one_stays_whole(self, tmp_path: Path, overwrite: bool) -> None:
         target = tmp_path / "engine"
         secrets = [str(number) * 1000 for number in range(8)]
-        written: list[str] = []
         ready = threading.Barrier(len(secrets))
 
-        def write(secret: str) -> None:
+        def write(secret: str) -> BaseException | None:
             store = stores.file(target, overwrite=overwrite)
             ready.wait()
-            error = caught(lambda: store(created(secret)))
-            assert error is None or type(error) is NotStored
-            if error is None:
-                written.append(secret)
+            return caught(lambda: store(created(secret)))
 
-        threads = [threading.Thread(target=write, args=[secret]) for secret in secrets]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(secrets)) as pool:
+            errors = [*pool.map(write, secrets)]
+        assert {type(error) for error in errors} <= {type(None), NotStored}
+        written = [secret for secret, error in zip(secrets, errors, strict=True) if error is None]
         assert target.read_text() in written
         # Where nothing may be overwritten, the others were told so.
         assert len(written) == (len(secrets) if overwrite else 1)
