@@ -71,6 +71,13 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
         (f"rotate {UNKNOWN_ID} --to-file ''", "--to-file is empty"),
         ("rotate x --leftovers burn", "--leftovers takes one of refuse, deactivate, keep"),
         ("rotate x --to-env-file y", "--to-env-file", "requires 2 arguments"),
+        (f"rotate {UNKNOWN_ID}", "--to-file"),
+        (f"rotate {UNKNOWN_ID} --to-file a --to-env-file b C", "one"),
+        (f"rotate {UNKNOWN_ID} {UNKNOWN_ID} --to-file a", "--to-command"),
+        (f"rotate {UNKNOWN_ID} --to-command", "command"),
+        (f"rotate {UNKNOWN_ID} --to-env-file no-folder/b C", "folder"),
+        (f"rotate {UNKNOWN_ID} --to-env-file b NO-NAME", "name"),
+        (f"rotate {UNKNOWN_ID} --to-env-file b C --overwrite", "--overwrite"),
     ],
 }
 

@@ -21,7 +21,6 @@ from tests.support.cli_runs import (
 )
 from tests.support.interrupts import press_here
 from tests.support.rotations import made_by_hand
-from tests.support.storing import left_in
 
 
 def test_rotate_puts_a_new_key_into_a_file(engine: Sandbox, tmp_path: Path) -> None:
@@ -82,23 +81,6 @@ def test_rotate_gives_a_new_key_to_a_command_on_its_input_alone(engine: Sandbox,
     assert engine.accepts(secret)
     assert given == words
     assert active(engine) == [run.out.splitlines()[2].removeprefix("new id\t")]
-
-
-def test_rotate_wants_exactly_one_good_target(engine: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    old = made(engine, "job")
-    for target in (
-        "",
-        "--to-file a --to-env-file b C",
-        "--to-command",
-        "another-id --to-file a",
-        "--to-env-file no-folder/b C",
-        "--to-env-file b NO-NAME",
-        "--to-env-file b C --overwrite",
-    ):
-        check_refused(within(engine, "rotate", old, *target.split()), 2)
-    assert [request.operation for request in engine.requests] == ["create"]
-    assert left_in(tmp_path) == []
 
 
 def test_a_rotation_whose_command_fails_names_both_keys_and_why(engine: Sandbox) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +19,6 @@ from api_keys_client import InvalidRequestError, NotStored, _files, stores
 from tests.support.interrupts import press_here
 from tests.support.rotations import caught
 from tests.support.storing import NEW, begun, created, left_in, not_stored
-
-if sys.platform == "win32":
-    pytest.skip("modes, links and signals are POSIX's", allow_module_level=True)
-
-import fcntl
 
 
 @pytest.fixture

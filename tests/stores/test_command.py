@@ -18,8 +18,6 @@ from tests.support.leaks import assert_hides, shown_by
 from tests.support.rotations import caught
 from tests.support.storing import NEW, created, looks_into_proc, not_stored
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
-
 
 def shell(code: str, *arguments: str | Path, **options: Any) -> stores.Store:
     return stores.command(["sh", "-c", code, *map(str, arguments)], **options)

@@ -18,8 +18,6 @@ from api_keys_client import InvalidRequestError, NotStored, stores
 from tests.support.rotations import caught, properties
 from tests.support.storing import NEW, OLD, created, left_in, not_stored
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
-
 VALUES = {
     "plain": (b"KEY=old\n", b"KEY=%s\n"),
     "double quotes": (b'KEY="old"\n', b'KEY="%s"\n'),

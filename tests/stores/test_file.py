@@ -26,8 +26,6 @@ from tests.support.storing import (
     unchanged,
 )
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
-
 
 def test_it_holds_the_secret_and_nothing_else(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(target.parent)

@@ -18,8 +18,6 @@ from tests.support.storing import MAKERS, NEW, OLD, MakeStore, created, left_in,
 
 NOBODY = 65534
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
-
 
 @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
 def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
