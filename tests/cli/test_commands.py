@@ -115,3 +115,8 @@ def test_ctrl_c_ends_a_command_with_130(engine: Sandbox) -> None:
         ended = run.end()
     request.let_go()
     assert (ended.code, ended.plain) == (130, "^Capi-keys: interrupted.\n")
+
+
+def test_without_any_columns_what_is_asked_for_is_still_shown(engine: Sandbox) -> None:
+    made(engine, "ci")
+    assert "1 active" in in_terminal(engine, "list", COLUMNS="0").plain

@@ -191,6 +191,15 @@ class TestLeaked:
         assert "It is inactive already" in again.err
         assert requests(engine)[saw:] == ["get"]
 
+    def test_ctrl_c_at_the_question_sends_nothing(self, engine: Sandbox) -> None:
+        with terminal(engine, "deactivate", "--leaked") as run:
+            run.until("(it is not shown): ")
+            run.type("\x03")
+            ended = run.end()
+        assert ended.code == 130
+        assert ended.plain.splitlines()[-1] == "api-keys: interrupted; nothing was deactivated."
+        assert engine.requests == []
+
 
 class TestInterrupted:
     """Every id is accounted for."""

@@ -118,6 +118,13 @@ def test_completion_is_shown_and_installed_once(shell: str, script: str, start: 
         assert script.partition("/")[0] in added
 
 
+def test_completion_for_another_shell_is_refused(tmp_path: Path) -> None:
+    for shell in ("/bin/tcsh", None):
+        run = within(None, "--install-completion", SHELL=shell, HOME=str(tmp_path))
+        assert run == (2, "", "api-keys: completion is there for bash, zsh, fish, and SHELL names none of them.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_roles_spelled_out_are_those_there_are() -> None:
     assert [*ROLES] == [role.value for role in Role]
 

@@ -22,6 +22,7 @@ from werkzeug.test import Client as WsgiClient
 from werkzeug.wrappers import Response
 
 from api_keys_client.sandbox import Fault, ReceivedRequest, Sandbox
+from api_keys_client.sandbox.faults import Exchange
 from tests.support.calling import (
     KEYS,
     PATIENCE,
@@ -90,6 +91,24 @@ def test_a_reset_forgets_everything_and_drops_what_is_under_way(engine: Sandbox,
     eventually(lambda: threading.active_count() == before)
     assert (engine.keys(), engine.unmet, engine.requests) == ([], [], [])
     assert not engine.accepts(key["key"])
+
+
+def test_what_came_before_a_reset_takes_no_effect_after_it(engine: Sandbox, caller: Caller) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def outlive_the_reset(exchange: Exchange) -> Response:
+        arrived.set()
+        release.wait(PATIENCE)
+        return exchange.answer()
+
+    engine.queue(Fault("slow", outlive_the_reset))
+    caller.send("POST", KEYS, {})
+    assert arrived.wait(PATIENCE)
+    engine.reset()
+    release.set()
+    with connection_reset():
+        caller.receive()
+    assert engine.keys() == []
 
 
 def test_stop_is_prompt_and_leaves_no_thread(capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,15 @@ def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
     assert {*os.listdir()} == {"fifo", "link"}
 
 
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidRequestError, match="working directory is gone"):
+        stores.file("engine")
+    stores.file(tmp_path / "engine")(created())
+
+
 def test_a_place_that_is_unfit_by_then_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     target, elsewhere = tmp_path / "folder" / "engine", tmp_path / "elsewhere"
