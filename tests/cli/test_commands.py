@@ -1,19 +1,12 @@
-"""What `api-keys list`, `get`, `sandbox` and `version` answer in a pipe."""
+"""What `api-keys list` and `get` answer: lines in a pipe; tables, colours and whole ids in a terminal."""
 
 from __future__ import annotations
 
 import re
-import signal
-import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
-
-import pytest
 
 from api_keys_client import Role
 from api_keys_client.sandbox import Fault, Sandbox
-from tests.support.cli_runs import HARMLESS, HOSTILE, begun, check_record, ended, made, within
+from tests.support.cli_runs import HARMLESS, HOSTILE, Held, Ran, check_record, in_terminal, made, terminal, within
 
 
 def test_a_list_is_one_line_for_each_key_its_columns_split_by_tabs(engine: Sandbox) -> None:
@@ -48,15 +41,6 @@ def test_a_role_that_is_none_is_pointed_out_and_not_printed(engine: Sandbox) -> 
     assert "p4ssw0rd" not in run.err
 
 
-def test_a_list_as_json(engine: Sandbox) -> None:
-    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
-    run = within(engine, "list", "--json")
-    (record,) = run.document["keys"]
-    check_record(record, id=key_id, description=HOSTILE, roles=["TASK-ADMIN"], is_active=True, deactivated_at=None)
-    assert run.out.isascii()
-    assert run.err == ""
-
-
 def test_what_a_server_says_cannot_move_the_cursor(engine: Sandbox) -> None:
     engine.queue(Fault.status(400, HOSTILE))
     refused = within(engine, "list", "--debug")
@@ -82,23 +66,57 @@ def test_get_shows_a_key_active_or_not(engine: Sandbox) -> None:
     assert within(engine, "get", key_id, "--json").document["is_active"] is False
 
 
-def test_sandbox_is_the_sandbox_with_its_own_options(tmp_path: Path) -> None:
-    with begun(None, "sandbox", "--db", tmp_path / "keys", "--profile", "spec", API_KEYS_TOKEN="a-token") as child:
-        assert child.stdout is not None
-        while not (line := child.stdout.readline()).startswith("Ready: "):
-            assert line
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{line.split()[1]}/auth/api_keys/", timeout=10)
-        child.send_signal(signal.SIGINT)
-        assert ended(child).code == 0
-    assert (tmp_path / "keys").exists()
-    help_text = within(None, "sandbox", "--help").out
-    assert help_text.startswith("usage: api-keys sandbox ")
-    assert "--profile" in help_text
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d)(?:;\d+)*m")
 
 
-def test_version_names_what_it_is_made_for() -> None:
-    document = within(None, "version", "--json").document
-    assert {*document} == {"version", "python", "engine"}
-    assert within(None, "version").out.splitlines() == [f"{name}\t{value}" for name, value in document.items()]
-    assert document["python"] == ".".join(map(str, sys.version_info[:3]))
+def check_harmless(run: Ran) -> None:
+    """Fail if there is anything in it that a terminal obeys, but for the program's own styles."""
+    text = run.plain.replace("\r", "")
+    assert [character for character in text if not character.isprintable() and character != "\n"] == []
+
+
+def test_a_list_is_a_table_and_where_that_has_no_room_lines(engine: Sandbox) -> None:
+    bare, key_id = made(engine), made(engine, HOSTILE, Role.DEFAULT_RULE_ADMIN, Role.TASK_ADMIN)
+    for columns in (200, 80):
+        run = in_terminal(engine, "list", columns=columns)
+        assert run.code == 0
+        assert COLOUR.search(run.out)
+        check_harmless(run)
+        lines = run.plain.splitlines()
+        assert lines[0].split() == ["id", "roles", "description"]
+        assert {line[:36] for line in lines} >= {bare, key_id}
+        assert lines[-1] == "2 active"
+        assert max(map(len, lines)) <= columns
+        assert columns == 80 or HARMLESS in run.plain
+    for columns in (79, 20):
+        run = in_terminal(engine, "list", columns=columns)
+        check_harmless(run)
+        about = f"  DEFAULT-RULE-ADMIN, TASK-ADMIN  {HARMLESS}"
+        assert run.plain.splitlines() == [bare, key_id, about, "2 active"]
+
+
+def test_one_key_is_names_and_values_and_its_id_is_whole(engine: Sandbox) -> None:
+    key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
+    run = in_terminal(engine, "get", key_id, columns=30)
+    check_harmless(run)
+    assert run.plain.splitlines() == [
+        f"id           {key_id}",
+        "roles        TASK-ADMIN",
+        f"description  {HARMLESS}",
+        "state        active",
+    ]
+
+
+def test_ctrl_c_ends_a_command_with_130(engine: Sandbox) -> None:
+    request = Held(engine, "list")
+    with terminal(engine, "list") as run:
+        request.wait()
+        run.type("\x03")
+        ended = run.end()
+    request.let_go()
+    assert (ended.code, ended.plain) == (130, "^Capi-keys: interrupted.\n")
+
+
+def test_without_any_columns_what_is_asked_for_is_still_shown(engine: Sandbox) -> None:
+    made(engine, "ci")
+    assert "1 active" in in_terminal(engine, "list", COLUMNS="0").plain

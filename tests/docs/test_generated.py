@@ -9,7 +9,6 @@ import os
 import pkgutil
 import subprocess
 import sys
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 import _generated
-import api_keys_client
 from api_keys_client import ApiKeysClient
 from api_keys_client.sandbox import Profile, Sandbox
 from tests.support.pages import PROJECT, Page
@@ -79,27 +77,11 @@ def test_the_specification_is_valid_but_for_the_name_of_its_security_scheme() ->
     assert list(OpenAPIV31SpecValidator(renamed).iter_errors()) == []
 
 
-def test_the_package_says_whose_it_is() -> None:
-    assert _generated.__distribution__ == "api-keys-client"
-    assert _generated.__version__ == api_keys_client.__version__
-
-
 def test_importing_leaves_slow_modules_alone(tmp_path: Path) -> None:
     code = "import sys; before = {*sys.modules}; import _generated.api.api_keys_api; "
     code += "print({'dateutil', 'multiprocessing'} & ({*sys.modules} - before))"
     finished = run_python(code, tmp_path)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "set()\n", "")
-
-
-def test_dates_are_still_parsed() -> None:
-    client = _generated.ApiClient(_generated.Configuration())
-    moment = client.deserialize('"2024-05-06T07:08:09"', "datetime", "application/json")
-    assert moment == datetime(2024, 5, 6, 7, 8, 9)
-    assert client.deserialize('"2024-05-06"', "date", "application/json") == date(2024, 5, 6)
-
-
-def test_the_pool_is_still_as_large_as_the_machine() -> None:
-    assert _generated.Configuration().connection_pool_maxsize == 5 * (os.cpu_count() or 1)
 
 
 def test_every_model_is_told_to_hide_what_it_refuses() -> None:

@@ -115,14 +115,6 @@ def test_a_deployment_that_is_nearly_full_is_told_in_one_line(tmp_path: Path) ->
     assert " failed" not in finished.output
 
 
-def test_what_the_contract_does_not_say_either_is_named_as_it_is(tmp_path: Path, engine: Sandbox) -> None:
-    engine.queue(Fault.status(409), operation="create")
-    finished = Run(engine, tmp_path, f"{FACTS}::test_unknown_fields").finish()
-    assert finished.code == 0
-    rows = rows_of(finished)
-    assert "A field that the contract does not know is ignored gets 409" in rows
-
-
 def other_role(exchange: Exchange) -> Response:
     answer = exchange.answer()
     answer.set_data(answer.get_data().replace(b"VALIDATION-USER", b"ORG-ADMIN"))
@@ -186,9 +178,8 @@ def test_raw_requests_take_the_proxy_that_the_client_takes(monkeypatch: pytest.M
     ("selected", "operation", "before", "committed", "number"),
     [
         (f"{FACTS}::test_the_creation", "create", 0, True, "SIGINT"),
-        (f"{PROMISES}::test_a_key_may_have_no_description", "create", 0, False, "SIGTERM"),
-        (f"{PROMISES}::test_a_temporary_key_and_a_rotation", "create", 1, True, "SIGINT"),
-        (f"{PROMISES}::test_the_list_has_the_active_keys", "deactivate", 1, False, "SIGTERM"),
+        (f"{PROMISES}::test_a_temporary_key_and_a_rotation", "create", 1, True, "SIGTERM"),
+        (f"{PROMISES}::test_the_list_has_the_active_keys", "deactivate", 1, False, "SIGINT"),
     ],
 )
 def test_an_interrupted_run_leaves_no_active_key(

@@ -1,13 +1,18 @@
-"""A sandbox from its start to its end: what it recorded, its resets, its stop, its arguments, its place."""
+"""A sandbox from its start to its end: what it records, its resets, its stop, its arguments, its place, its file."""
 
 from __future__ import annotations
 
-import http.client
+import base64
+import os
 import re
 import socket
 import sqlite3
+import stat
 import threading
 import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,16 +59,6 @@ def test_requests_and_keys_are_recorded_in_order(engine: Sandbox, caller: Caller
         assert not engine.accepts(other)
 
 
-def test_reset_forgets_keys_faults_and_requests(engine: Sandbox, caller: Caller) -> None:
-    key = caller.create()
-    engine.queue(Fault.drop(), operation="get")
-    engine.reset()
-    assert (engine.keys(), engine.unmet, engine.requests) == ([], [], [])
-    assert not engine.accepts(key["key"])
-    assert caller.call("GET", f"{KEYS}{key['id']}").status == 404
-    caller.create()
-
-
 def callers_under_way(sandbox: Sandbox) -> list[Caller]:
     """Callers of whom none gets an answer."""
     arrived, release = threading.Event(), threading.Event()
@@ -85,13 +80,17 @@ def check_dropped(callers: list[Caller]) -> None:
         caller.connection.close()
 
 
-def test_reset_drops_what_is_under_way(engine: Sandbox) -> None:
+def test_a_reset_forgets_everything_and_drops_what_is_under_way(engine: Sandbox, caller: Caller) -> None:
+    key = caller.create()
+    engine.reset()
     before = threading.active_count()
     callers = callers_under_way(engine)
+    engine.queue(Fault.drop(), operation="get")
     engine.reset()
     check_dropped(callers)
     eventually(lambda: threading.active_count() == before)
-    assert engine.keys() == []
+    assert (engine.keys(), engine.unmet, engine.requests) == ([], [], [])
+    assert not engine.accepts(key["key"])
 
 
 def test_what_came_before_a_reset_takes_no_effect_after_it(engine: Sandbox, caller: Caller) -> None:
@@ -131,18 +130,6 @@ def test_stop_is_prompt_and_leaves_no_thread(capfd: pytest.CaptureFixture[str]) 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address(sandbox.url), PATIENCE)
     assert capfd.readouterr() == ("", "")
-
-
-def test_stop_ends_a_connection_whose_client_does_not_read() -> None:
-    before = set(threading.enumerate())
-    sandbox = Sandbox()
-    sandbox.queue(Fault("big", lambda _: Response(b"x" * 50_000_000)))
-    sandbox.start()
-    with socket.create_connection(address(sandbox.url), PATIENCE) as connection:
-        connection.sendall(head_of("GET", KEYS, sandbox.token))
-        assert connection.recv(1, socket.MSG_PEEK) == b"H"
-        sandbox.stop()
-        assert set(threading.enumerate()) == before
 
 
 def test_stop_may_come_twice_or_without_start() -> None:
@@ -208,24 +195,6 @@ def test_a_port_is_in_use_until_the_stop(engine: Sandbox, caller: Caller, capfd:
         assert third.url == engine.url
 
 
-@pytest.mark.parametrize("threaded", [False, True])
-def test_in_a_pytest_httpserver(capfd: pytest.CaptureFixture[str], *, threaded: bool) -> None:
-    sandbox = Sandbox()
-    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1", threaded=threaded) as server:
-        server.expect_request(re.compile("/")).respond_with_handler(sandbox.respond)
-        for fault in (Fault.drop(), Fault.drop(committed=True), Fault.truncated()):
-            sandbox.queue(fault)
-        with caller_on(server.url_for(""), sandbox.token) as caller:
-            for outcome in (ConnectionError, ConnectionError, http.client.IncompleteRead):
-                with pytest.raises(outcome):
-                    caller.call("POST", KEYS, {"description": "mounted"})
-                caller.connection.close()
-            caller.create(description="mounted")
-        server.check()
-        assert [key.description for key in sandbox.keys()] == ["mounted"] * 3
-    assert capfd.readouterr() == ("", "")
-
-
 def test_as_a_wsgi_application_whose_body_was_read_already() -> None:
     sandbox = Sandbox()
     with sandbox_stopped(sandbox), HTTPServer("127.0.0.1") as server:
@@ -247,3 +216,67 @@ def test_as_a_wsgi_application_under_a_prefix() -> None:
         sandbox.queue(Fault.drop())
         with pytest.raises(RuntimeError, match="only Werkzeug's servers"):
             client.get(f"/engine{KEYS}")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    # What means something in a URI means nothing here.
+    return tmp_path / ("a#b%20 c.db" if os.name == "nt" else "a?b#c%20 d.db")
+
+
+def test_it_survives_a_restart(database: Path) -> None:
+    database.touch()
+    with Sandbox(database=database) as first, caller_on(first.url, first.token) as caller:
+        kept, ended = caller.create(description="kept", roles=["ORG-AUDITOR"]), caller.create()
+        caller.deactivate(ended["id"])
+        before = caller.call("GET", KEYS).json
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("analyze")
+    with Sandbox(database=str(database), limit=1) as second:
+        assert [(key.id, key.is_active) for key in second.keys()] == [(kept["id"], True), (ended["id"], False)]
+        assert second.accepts(kept["key"])
+        with caller_on(second.url, second.token) as caller:
+            assert caller.call("GET", KEYS).json == before
+            assert caller.call("POST", KEYS, {}).status == 400
+    with Sandbox(database=database, profile="spec") as spec, caller_on(spec.url, spec.token) as caller:
+        aware = datetime.fromisoformat(caller.call("GET", KEYS).json[0]["created_at"])
+    assert datetime.fromisoformat(kept["created_at"]).astimezone() == aware
+    assert list(database.parent.iterdir()) == [database]
+
+
+def test_it_holds_no_secret_and_is_for_its_owner_alone(database: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Sandbox(database=database) as sandbox, caller_on(sandbox.url, sandbox.token) as caller:
+            secret = caller.create(description="findable")["key"]
+            during = database.read_bytes()
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in database.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    for content in (during, database.read_bytes()):
+        assert b"findable" in content
+        for hidden in (secret, base64.b64decode(secret).decode().split(":")[1], sandbox.token):
+            assert hidden.encode() not in content
+
+
+def test_what_is_no_database_is_an_error(database: Path) -> None:
+    database.write_text("This is a letter, " * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        Sandbox(database=database)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "create table sandbox_keys (id text)",
+        "pragma journal_mode = wal; create table customers (name text)",
+    ],
+)
+def test_that_of_another_program_is_left_as_it_is(database: Path, made: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(f"{made}; pragma user_version = 7")
+    before = database.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError, match="another program"):
+        Sandbox(database=database)
+    assert database.read_bytes() == before

@@ -6,15 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-from api_keys_client.sandbox import Sandbox
-from tests.support.calling import KEYS, UNKNOWN_ID, Answer, Caller, caller_on, one_of_each
+from api_keys_client.sandbox import Profile, Sandbox
+from tests.support.calling import KEYS, Answer, Caller, caller_on
 from tests.support.pages import PROJECT
 
 SPEC: dict[str, Any] = json.loads((PROJECT / "openapi.json").read_text())
@@ -64,13 +64,6 @@ def test_a_key_lives_by_the_schemas(spec: Sandbox, caller: Caller) -> None:
     assert not spec.accepts(key["key"])
 
 
-def test_created_at_is_real_and_has_an_offset(caller: Caller) -> None:
-    before = datetime.now().astimezone()
-    moments = [datetime.fromisoformat(caller.create()["created_at"]) for _ in range(2)]
-    assert before <= moments[0] < moments[1] <= datetime.now().astimezone()
-    assert moments[0].utcoffset() == timedelta(0)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "place"),
     [
@@ -87,14 +80,19 @@ def test_invalid_is_422(caller: Caller, method: str, path: str, body: object, pl
     assert [error["loc"] for error in answer.detail] == [place]
 
 
-def test_the_other_refusals_are_strings(caller: Caller) -> None:
-    unknown = caller.call("GET", f"{KEYS}{UNKNOWN_ID}")
-    assert (unknown.status, unknown.detail) == (404, "API Key not found")
-    for answer in one_of_each(caller, headers={"Authorization": "Bearer wrong"}):
-        assert (answer.status, answer.detail) == (401, "Unauthorized")
-    elsewhere = caller.call("GET", "/auth/api_keys")
-    assert (elsewhere.status, elsewhere.detail) == (404, "Not Found")
-    assert caller.call("PUT", KEYS).status == 405
+@pytest.mark.parametrize("profile", get_args(Profile))
+def test_it_shows_the_contract_with_its_own_limit_and_its_health(profile: Profile) -> None:
+    with Sandbox(profile=profile, limit=7) as sandbox, caller_on(sandbox.url, "") as caller:
+        document = caller.call("GET", "/openapi.json", headers={}).json
+        description = document["paths"][KEYS]["post"]["description"]
+        assert "Up to 7 active keys can exist at the same time" in description
+        document["paths"][KEYS]["post"]["description"] = SPEC["paths"][KEYS]["post"]["description"]
+        assert document == SPEC
+        health = caller.call("GET", "/health", headers={})
+        assert (health.status, "build_version" in health.json) == (200, True)
+        refused = caller.call("POST", "/health", headers={})
+        assert (refused.status, refused.headers["allow"]) == (405, "GET")
+        assert [request.operation for request in sandbox.requests] == [None] * 3
 
 
 def what_the_contract_leaves_out() -> dict[str, Any]:

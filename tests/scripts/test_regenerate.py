@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.spec_sources import CHECKED_IN, PROJECT, Json, fields, ref, schemas
-from tests.support.syncing import SCRIPTS, importing
+from tests.support.pages import PROJECT
+from tests.support.scripts import CHECKED_IN, SCRIPTS, Json, fields, importing, ref, schemas
 
 with importing("regenerate") as script, importing("substitutions") as changes:
     Failure = script.Failure
@@ -28,7 +28,6 @@ ELSEWHERE = {
     "JAVA_TOOL_OPTIONS": "-Duser.language=tr -XX:+NoSuchOption",
     "PYTHONIOENCODING": "ascii",
 }
-LIST = "/auth/api_keys/"
 
 
 @pytest.fixture(scope="module")
@@ -90,42 +89,10 @@ def test_check_shows_every_difference_and_generating_removes_it(
     assert (project / "docs" / "index.md").exists()
 
 
-def assert_fails_and_changes_nothing(project: Path, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
-    before = snapshot(project)
-    assert script.main(["--root", str(project)]) == 1
-    assert re.fullmatch(rf"regenerate: .*{reason}.*\n", capfd.readouterr().err)
-    assert snapshot(project) == before
-
-
-def roles(made: Json) -> Json:
-    found: Json = schemas(made)["APIKeysRolesEnum"]
-    return found
-
-
-@pytest.mark.parametrize(
-    ("edit", "reason"),
-    [
-        (
-            lambda made: roles(made)["x-enum-varnames"].pop(),
-            "cannot be imported: .*SyntaxError: .*roles_enum.py",
-        ),
-        (lambda made: fields(made).update(owner=ref("Owner")), "/components/schemas/Owner. does not exist"),
-        # No file can have so long a name; the generator has written other models when it comes to this.
-        pytest.param(
-            lambda made: schemas(made).update({"X" * 255: {"type": "object", "properties": {"name": {}}}}),
-            "the generator failed: .*Could not generate model",
-            marks=pytest.mark.slow,
-        ),
-        (lambda made: made["paths"][LIST]["get"].update(operationId="list"), "AttributeError: .*operations.py"),
-    ],
-)
-def test_a_contract_that_fails_changes_nothing(
-    project: Path, edit: Callable[[Json], object], reason: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def edited(edit: Callable[[Json], object]) -> bytes:
     specification = json.loads(CHECKED_IN)
     edit(specification)
-    (project / "openapi.json").write_text(json.dumps(specification), encoding="utf-8")
-    assert_fails_and_changes_nothing(project, reason, capfd)
+    return json.dumps(specification).encode()
 
 
 @pytest.mark.parametrize(
@@ -133,27 +100,29 @@ def test_a_contract_that_fails_changes_nothing(
     [
         (b"[" * 100_000, "not JSON"),
         (b"[]", "not an OpenAPI document"),
-        (None, "No such file .*openapi.json"),
+        (
+            edited(lambda made: schemas(made)["APIKeysRolesEnum"]["x-enum-varnames"].pop()),
+            "cannot be imported: .*SyntaxError: .*roles_enum.py",
+        ),
+        (
+            edited(lambda made: fields(made).update(owner=ref("Owner"))),
+            "/components/schemas/Owner. does not exist",
+        ),
+        (
+            edited(lambda made: made["paths"]["/auth/api_keys/"]["get"].update(operationId="list")),
+            "AttributeError: .*operations.py",
+        ),
     ],
-    ids=["deep", "list", "gone"],
+    ids=["deep", "list", "names", "reference", "operation"],
 )
-def test_what_is_no_contract_changes_nothing(
-    project: Path, content: bytes | None, reason: str, capfd: pytest.CaptureFixture[str]
+def test_a_contract_that_fails_changes_nothing(
+    project: Path, content: bytes, reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (project / "openapi.json").unlink()
-    if content is not None:
-        (project / "openapi.json").write_bytes(content)
-    assert_fails_and_changes_nothing(project, reason, capfd)
-
-
-def test_the_version_is_the_packages(tmp_path: Path) -> None:
-    source = tmp_path / "api_keys_client" / "__init__.py"
-    source.parent.mkdir()
-    source.write_text('"""A package."""\n\n__version__ = "1.2.3rc4"\n', encoding="utf-8")
-    assert script.read_version(tmp_path) == "1.2.3rc4"
-    source.write_text("version = 1\n", encoding="utf-8")
-    with pytest.raises(Failure, match="has no version"):
-        script.read_version(tmp_path)
+    (project / "openapi.json").write_bytes(content)
+    before = snapshot(project)
+    assert script.main(["--root", str(project)]) == 1
+    assert re.fullmatch(rf"regenerate: .*{reason}.*\n", capfd.readouterr().err)
+    assert snapshot(project) == before
 
 
 def test_a_substitution_that_no_longer_matches_is_named_with_its_reason() -> None:

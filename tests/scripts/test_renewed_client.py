@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.spec_sources import PROJECT, Json, changed_document, fields, large_document
+from tests.support.pages import PROJECT
+from tests.support.scripts import Json, changed_document, fields, operation, ref, schemas
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "mutants", "dist", "build")
 
@@ -52,6 +53,19 @@ def renew(folder: Path, document: Json, *options: str) -> Path:
     generated = run(root, "scripts/regenerate.py")
     assert (generated.returncode, generated.stdout, generated.stderr) == (0, "", "")
     return root
+
+
+def large_document(operations: int, models: int) -> Json:
+    """The changed document with so many more operations and models; ten of these at a time make a circle."""
+    document = changed_document()
+    for number in range(models):
+        following = {"anyOf": [ref(f"Model{number // 10 * 10 + (number + 1) % 10}"), {"type": "null"}]}
+        kind = {"type": "string", "enum": ["a-b", "a_b", "1st", "class", ""]}
+        schemas(document)[f"Model{number}"] = {"type": "object", "properties": {"next": following, "kind": kind}}
+    for number in range(operations):
+        made = operation(f"thing_{number}", tag="Things", answer=ref(f"Model{number * 10 % models}"))
+        document["paths"][f"/things/{number}"] = {"post": made}
+    return document
 
 
 def adapt(root: Path) -> Path:

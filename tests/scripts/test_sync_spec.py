@@ -6,35 +6,81 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.support.spec_sources import (
+from tests.support.pages import PROJECT
+from tests.support.scripts import (
     CHECKED_IN,
-    PROJECT,
     Json,
     changed_document,
     engine_document,
     fields,
+    importing,
     json_content,
-    large_document,
     list_of,
     operation,
     ref,
     schemas,
     with_new_role,
 )
-from tests.support.syncing import Sync
+
+with importing("sync_spec") as script:
+    pass
 
 GUIDE = PROJECT / "docs" / "guides" / "spec-changes.md"
 DOCUMENT = json.dumps(changed_document()).encode()
 NEW_ROLE = "added enum value APIKeysRolesEnum: NEW-ROLE"
 GET = "get_api_key_auth_api_keys__api_key_id__get"
+
+
+class Finished(NamedTuple):
+    """What a run of the script came to."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The changes, as the report for people has them."""
+        return [line.strip() for line in self.output.splitlines() if line.startswith("  ")]
+
+
+class Sync:
+    """Runs the script on documents, in a folder with what it needs of a project."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.root = folder / "project"
+        self.root.mkdir()
+        self.contract = self.root / "openapi.json"
+        self.contract.write_bytes(CHECKED_IN)
+        (self.root / "openapi.overlay.json").write_bytes((PROJECT / "openapi.overlay.json").read_bytes())
+        self._source = folder / "source.json"
+        self._capture = capture
+
+    def __call__(self, document: Json | bytes, *options: str) -> Finished:
+        self._source.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+        return self.run(self._source, *options)
+
+    def run(self, source: str | Path, *options: str) -> Finished:
+        code = script.main([str(source), "--root", str(self.root), *options])
+        printed = self._capture.readouterr()
+        return Finished(code, printed.out, printed.err)
+
+    def assert_refused(self, finished: Finished, reason: str) -> None:
+        """It failed with one line, and changed nothing."""
+        assert finished.code == 1
+        assert finished.errors.count("\n") == 1
+        assert finished.errors.startswith("sync_spec: ")
+        assert reason in finished.errors
+        assert self.contract.read_bytes() == CHECKED_IN
+        assert sorted(path.name for path in self.root.iterdir()) == ["openapi.json", "openapi.overlay.json"]
 
 
 @pytest.fixture
@@ -75,12 +121,11 @@ def test_a_server_is_asked_without_a_token(sync: Sync, httpserver: HTTPServer) -
     [
         (b"\n  <html></html>", "is a page, not JSON"),
         (DOCUMENT[:-10], "not JSON"),
-        (b"[" * 100_000, "not JSON"),
         (b"[]", "not an OpenAPI document"),
         (b'{"swagger": "2.0"}', "not an OpenAPI 3.1 document"),
         (DOCUMENT.ljust(32 * 1024**2 + 1), "larger than 32 MiB"),
     ],
-    ids=["page", "cut", "deep", "list", "swagger", "large"],
+    ids=["page", "cut", "list", "swagger", "large"],
 )
 def test_what_is_no_document_is_refused(sync: Sync, content: bytes, reason: str, httpserver: HTTPServer) -> None:
     sync.assert_refused(sync(content), reason)
@@ -89,58 +134,41 @@ def test_what_is_no_document_is_refused(sync: Sync, content: bytes, reason: str,
 
 
 def test_a_source_that_cannot_be_had_is_refused(sync: Sync, tmp_path: Path, httpserver: HTTPServer) -> None:
-    sync.assert_refused(sync.run(tmp_path / "nowhere.json"), "No such file")
     httpserver.expect_request("/secret").respond_with_data(DOCUMENT, status=401)
-    sync.assert_refused(sync.run(httpserver.url_for("/secret")), "the source answered 401")
     httpserver.expect_request("/circle").respond_with_data(status=307, headers={"Location": "/circle"})
-    sync.assert_refused(sync.run(httpserver.url_for("/circle")), "too many redirects")
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        port = listening.getsockname()[1]
-    sync.assert_refused(sync.run(f"http://127.0.0.1:{port}/openapi.json"), "cannot be fetched")
-    sync.assert_refused(sync.run("http://[::1"), "cannot be fetched")
+        nobody = f"http://127.0.0.1:{listening.getsockname()[1]}/openapi.json"
+    for source, reason in {
+        str(tmp_path / "nowhere.json"): "No such file",
+        httpserver.url_for("/secret"): "the source answered 401",
+        httpserver.url_for("/circle"): "too many redirects",
+        nobody: "cannot be fetched",
+        "http://[::1": "cannot be fetched",
+    }.items():
+        sync.assert_refused(sync.run(source), reason)
 
 
-def dripping(connection: socket.socket, ended: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    for _ in range(500):
-        if not ended.wait(0.02):
-            connection.sendall(b" ")
-
-
-def silent(connection: socket.socket, ended: threading.Event) -> None:
-    ended.wait()
-
-
-def cut_off(connection: socket.socket, ended: threading.Event) -> None:
-    # What did come is a whole document: only its length tells that something is missing.
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(DOCUMENT) + 1, DOCUMENT))
-
-
-def cut_off_in_chunks(connection: socket.socket, ended: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s" % (len(DOCUMENT), DOCUMENT))
+# What comes is a whole document, too short for its length only; or a byte now and then.
+CUT_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(DOCUMENT) + 1, DOCUMENT)
+DRIPPING = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("act", "reason"),
-    [
-        (dripping, "no whole answer within 0.5 s"),
-        (silent, "Read timed out"),
-        (cut_off, "cannot be fetched"),
-        (cut_off_in_chunks, "cannot be fetched"),
-    ],
+    ("answer", "drops", "reason"),
+    [(CUT_OFF, 0, "cannot be fetched"), (DRIPPING, 500, "no whole answer within 0.5 s")],
+    ids=["cut off", "dripping"],
 )
-def test_a_download_that_does_not_end_well_is_refused(sync: Sync, act: Any, reason: str) -> None:
+def test_a_download_that_does_not_end_well_is_refused(sync: Sync, answer: bytes, drops: int, reason: str) -> None:
     ended = threading.Event()
 
     def serve() -> None:
         connection, _ = listening.accept()
-        with closing(connection):
+        with closing(connection), suppress(OSError):
             connection.recv(65536)
-            try:
-                act(connection, ended)
-            except OSError:
-                # The client has gone, as it should.
-                return
+            connection.sendall(answer)
+            for _ in range(drops):
+                if not ended.wait(0.02):
+                    connection.sendall(b" ")
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         thread = threading.Thread(target=serve)
@@ -154,7 +182,7 @@ def test_a_download_that_does_not_end_well_is_refused(sync: Sync, act: Any, reas
 
 
 def test_nothing_is_kept_but_ours_and_what_ours_refers_to(sync: Sync) -> None:
-    document = large_document(150, 400)
+    document = changed_document()
     document["paths"]["/auth/api_keys/"]["get"]["tags"] = ["Admin", "API Keys"]
     document["tags"] = [{"name": "API Keys", "description": "Theirs"}]
     document["servers"] = [{"url": "https://engine.example"}]
@@ -179,13 +207,10 @@ def test_chains_and_circles_of_references_are_followed(sync: Sync) -> None:
         Board={"type": "object", "properties": {"parent": ref("Board")}},
         Unused={"type": "object", "properties": {"owner": ref("Owner"), "next": ref("Unused")}},
     )
-    document["components"]["responses"] = {
-        "Problem": {"description": "Problem", **json_content(ref("ValidationError"))}
-    }
+    problem = {"description": "Problem", **json_content(ref("ValidationError"))}
+    document["components"]["responses"] = {"Problem": problem}
     document["paths"]["/auth/api_keys/"]["get"]["responses"]["422"] = {"$ref": "#/components/responses/Problem"}
-    finished = sync(document)
-    assert finished.code == 3
-    assert any(line.startswith("added field ApiKeyResponse.owner: ") for line in finished.lines)
+    assert any(line.startswith("added field ApiKeyResponse.owner: ") for line in sync(document).lines)
     kept = json.loads(sync.contract.read_bytes())["components"]
     new = {"Owner", "Person", "Team", "Company", "Board"}
     assert kept["schemas"].keys() == json.loads(CHECKED_IN)["components"]["schemas"].keys() | new
@@ -196,10 +221,7 @@ def test_chains_and_circles_of_references_are_followed(sync: Sync) -> None:
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (
-            lambda made: fields(made).update(owner=ref("Ow\x1b[2J\nner")),
-            "#/components/schemas/Ow [2J ner, which",
-        ),
+        (lambda made: fields(made).update(owner=ref("Ow\x1b[2J\nner")), "#/components/schemas/Ow [2J ner, which"),
         (lambda made: fields(made).update(owner={"$ref": "{server}"}), "only its own components are followed"),
         (
             lambda made: fields(made)["id"].update(discriminator={"propertyName": "id", "mapping": {"a": "b.json"}}),
@@ -217,40 +239,6 @@ def test_a_document_that_is_broken_is_refused(
     edit(document)
     sync.assert_refused(sync(json.dumps(document).replace("{server}", httpserver.url_for("/")).encode()), reason)
     assert httpserver.log == []
-
-
-@pytest.mark.parametrize("content", [b"[]", b"<<<<<<< ours\n"])
-def test_a_checked_in_document_that_is_broken_is_named(sync: Sync, content: bytes) -> None:
-    sync.contract.write_bytes(content)
-    finished = sync(engine_document())
-    assert finished.code == 1
-    assert finished.errors.startswith("sync_spec: openapi.json is not ")
-    assert sync.contract.read_bytes() == content
-
-
-def test_the_servers_order_changes_nothing(sync: Sync) -> None:
-    def turned_around(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {
-                key: value[::-1] if key == "required" and isinstance(value, list) else turned_around(value)
-                for key, value in reversed(node.items())
-            }
-        return [turned_around(item) for item in node] if isinstance(node, list) else node
-
-    assert sync(turned_around(engine_document())).code == 0
-    assert sync(turned_around(changed_document())).code == 3
-    assert sync.contract.read_bytes() == with_new_role()
-
-
-def test_a_new_role_gets_its_name_and_one_that_is_gone_breaks(sync: Sync) -> None:
-    document = engine_document()
-    schemas(document)["APIKeysRolesEnum"]["enum"].insert(2, "NEW-ROLE")
-    finished = sync(document)
-    assert (finished.code, finished.lines) == (3, [NEW_ROLE])
-    roles = schemas(json.loads(sync.contract.read_bytes()))["APIKeysRolesEnum"]
-    assert roles["x-enum-varnames"] == [role.replace("-", "_") for role in roles["enum"]]
-    finished = sync(engine_document())
-    assert (finished.code, finished.lines) == (4, ["removed enum value APIKeysRolesEnum: NEW-ROLE"])
 
 
 def test_a_field_that_is_gone_is_told_although_the_overlay_no_longer_fits(sync: Sync) -> None:
@@ -284,11 +272,9 @@ def test_the_report_as_json(sync: Sync) -> None:
     report = json.loads(finished.output)
     assert (report["result"], report["error"]) == ("breaking", None)
     removed, added, role = report["changes"]
-    assert removed["before"].pop("place") == added["after"]["place"] == "GET /auth/api_keys/{api_key_id}"
-    what = {"kind": "removed", "what": "operation", "subject": GET, "breaking": True}
-    assert {key: value for key, value in removed.items() if key != "before"} == {**what, "after": None}
+    assert removed.pop("before")["place"] == added["after"]["place"] == "GET /auth/api_keys/{api_key_id}"
+    assert removed == {"kind": "removed", "what": "operation", "subject": GET, "breaking": True, "after": None}
     assert (added["kind"], added["breaking"], role["after"]) == ("added", False, "NEW-ROLE")
     failed = sync({}, "--json")
-    assert failed.code == 1
     reason = failed.errors.removeprefix("sync_spec: ").strip()
     assert json.loads(failed.output) == {"result": "failed", "error": reason, "changes": []}

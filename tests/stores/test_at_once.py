@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
-import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,6 @@ from api_keys_client import InvalidRequestError, NotStored, _files, stores
 from tests.support.interrupts import press_here
 from tests.support.rotations import caught
 from tests.support.storing import NEW, begun, created, left_in, not_stored
-
-if sys.platform == "win32":
-    pytest.skip("modes, links and signals are POSIX's", allow_module_level=True)
-
-import fcntl
 
 
 @pytest.fixture
@@ -36,15 +32,6 @@ def values(path: Path) -> dict[str, str | None]:
     """What a dotenv file holds, beside which nothing was left but the lock."""
     assert left_in(path.parent) == [path.name]
     return dotenv_values(path, interpolate=False)
-
-
-def at_once(write: Callable[[str], object], words: Iterable[str]) -> None:
-    """Calls this with each of the words, in as many threads."""
-    threads = [threading.Thread(target=write, args=[word]) for word in words]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def before_each_rename(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], object]) -> None:
@@ -82,21 +69,6 @@ def replaces(path: Path) -> None:
 
 
 class TestSeveralAtOnce:
-    @pytest.mark.parametrize("exists", [True, False])
-    def test_threads_lose_no_line_of_each_other(self, env: Path, exists: bool) -> None:
-        if not exists:
-            env.unlink()
-        names = [f"KEY_{number}" for number in range(12)]
-        ready = threading.Barrier(len(names))
-
-        def write(name: str) -> None:
-            store = stores.env_file(env, name)
-            ready.wait()
-            store(created(f"secret-of-{name}"))
-
-        at_once(write, names)
-        assert values(env) == {**({"OTHER": "1"} if exists else {}), **{name: f"secret-of-{name}" for name in names}}
-
     def test_processes_lose_no_line_of_each_other(self, env: Path) -> None:
         code = """
 sys.stdin.read()
@@ -112,27 +84,21 @@ for number in range(10):
         wanted = {f"{name}_{number}": f"secret-{number}" for name in "ABC" for number in range(10)}
         assert values(env) == {"OTHER": "1", **wanted}
 
-    @pytest.mark.parametrize("exists", [True, False])
     @pytest.mark.parametrize("overwrite", [True, False])
-    def test_of_several_secrets_for_one_file_one_stays_whole(
-        self, tmp_path: Path, exists: bool, overwrite: bool
-    ) -> None:
+    def test_of_several_secrets_for_one_file_one_stays_whole(self, tmp_path: Path, overwrite: bool) -> None:
         target = tmp_path / "engine"
-        if exists:
-            target.touch()
         secrets = [str(number) * 1000 for number in range(8)]
-        written: list[str] = []
         ready = threading.Barrier(len(secrets))
 
-        def write(secret: str) -> None:
+        def write(secret: str) -> BaseException | None:
             store = stores.file(target, overwrite=overwrite)
             ready.wait()
-            error = caught(lambda: store(created(secret)))
-            assert error is None or type(error) is NotStored
-            if error is None:
-                written.append(secret)
+            return caught(lambda: store(created(secret)))
 
-        at_once(write, secrets)
+        with ThreadPoolExecutor(len(secrets)) as pool:
+            errors = [*pool.map(write, secrets)]
+        assert {type(error) for error in errors} <= {type(None), NotStored}
+        written = [secret for secret, error in zip(secrets, errors, strict=True) if error is None]
         assert target.read_text() in written
         # Where nothing may be overwritten, the others were told so.
         assert len(written) == (len(secrets) if overwrite else 1)
@@ -151,10 +117,9 @@ class TestNewFile:
             assert "it is there already, and is not empty" in not_stored(store)
             with pytest.raises(InvalidRequestError, match="it is there already, and is not empty"):
                 stores.file(target, overwrite=False)
-        neither: list[Any] = [None, 0, "no"]
-        for overwrite in neither:
-            with pytest.raises(InvalidRequestError, match="overwrite="):
-                stores.file(tmp_path / "engine", overwrite=overwrite)
+        undecided: Any = None
+        with pytest.raises(InvalidRequestError, match="overwrite="):
+            stores.file(tmp_path / "engine", overwrite=undecided)
         assert left_in(tmp_path) == ["empty", "new"]
 
     @pytest.mark.parametrize("exists", [True, False])

@@ -12,18 +12,11 @@ from typing import Any
 
 import pytest
 
-from api_keys_client import InvalidRequestError, NotStored, Outcome, stores
+from api_keys_client import InvalidRequestError, Outcome, stores
 from tests.support.rotations import caught
 from tests.support.storing import MAKERS, NEW, OLD, MakeStore, created, left_in, not_stored, unchanged
 
 NOBODY = 65534
-
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and signals are POSIX's")
-
-
-class PathOfBytes:
-    def __fspath__(self) -> bytes:
-        return b"engine"
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
@@ -35,19 +28,14 @@ def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
     Path("link").symlink_to("elsewhere")
     places: list[tuple[Any, str]] = [
         (None, "not NoneType"),
-        (7, "not int"),
         (b"engine", "not bytes"),
-        (PathOfBytes(), "not PathOfBytes"),
         ("\ud800", "lone surrogate"),
         ("n" * 256, "name too long"),
-        ("é" * 128, "name too long"),
         ("f/" * 2500 + "engine", "name too long"),
         ("a\0b", "no path"),
         ("", "no regular file"),
         ("/", "no regular file"),
-        (tmp_path, "no regular file"),
         ("fifo", "no regular file"),
-        ("fifo/engine", "folder is not there"),
         ("missing/engine", "folder is not there"),
         ("link", "symlink: follow_symlinks=True"),
     ]
@@ -59,19 +47,6 @@ def test_what_can_hold_no_secret_is_refused_when_the_store_is_made(
     assert {*os.listdir()} == {"fifo", "link"}
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=["file", "env_file"])
-def test_every_length_of_a_name_is_refused_or_written(tmp_path: Path, make: MakeStore) -> None:
-    written = 0
-    for length in range(225, 260):
-        try:
-            store = make(tmp_path / ("n" * length))
-        except InvalidRequestError:
-            continue
-        store(created())
-        written += 1
-    assert 0 < written <= 31
-
-
 def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
@@ -79,18 +54,6 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InvalidRequestError, match="working directory is gone"):
         stores.file("engine")
     stores.file(tmp_path / "engine")(created())
-
-
-def test_a_name_whose_bytes_are_no_text_can_be_told_of(tmp_path: Path) -> None:
-    name = os.fsdecode(b"engine\xff")
-    try:
-        stores.file(tmp_path / name)(created())
-    except NotStored:
-        pytest.skip("this filesystem's names are text")
-    assert (tmp_path / name).read_text() == NEW
-    with pytest.raises(InvalidRequestError) as refusal:
-        stores.file(tmp_path / name / "engine")
-    assert str(refusal.value).isprintable()
 
 
 def test_a_place_that_is_unfit_by_then_is_refused_too(tmp_path: Path) -> None:

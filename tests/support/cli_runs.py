@@ -79,16 +79,10 @@ def environment(sandbox: Sandbox | None = None, **further: str | None) -> dict[s
     return {name: value for name, value in changed.items() if value is not None}
 
 
-def piped(sandbox: Sandbox | None, *arguments: str | Path, given: str = "", **further: str | None) -> Ran:
-    """A run whose three streams are pipes, without any terminal."""
-    with begun(sandbox, *arguments, **further) as child:
-        return ended(child, given)
-
-
 def within(
     sandbox: Sandbox | None, *arguments: str | Path, given: str = "", charset: str = "utf-8", **further: str | None
 ) -> Ran:
-    """The same in this process, with the streams of click's own runner: for what needs no process of its own."""
+    """A run in this process, with the streams of click's own runner: for what needs no process of its own."""
     variables = {**dict.fromkeys(os.environ), **environment(sandbox, **further)}
     with CliRunner(charset).isolation(given, variables) as (out, err, _):
         try:
@@ -120,7 +114,7 @@ def within_while(held: Held, happening: Callable[[], object], sandbox: Sandbox, 
 
 
 def begun(sandbox: Sandbox | None, *arguments: str | Path, **further: str | None) -> subprocess.Popen[str]:
-    """The same, still running."""
+    """A run of the installed program, its three streams pipes, that has only begun."""
     return subprocess.Popen(
         [PROGRAM, *arguments],
         env=environment(sandbox, **further),
@@ -132,10 +126,10 @@ def begun(sandbox: Sandbox | None, *arguments: str | Path, **further: str | None
     )
 
 
-def ended(child: subprocess.Popen[str], given: str = "") -> Ran:
+def ended(child: subprocess.Popen[str]) -> Ran:
     """How it ended, once it has."""
     try:
-        out, err = child.communicate(given, timeout=SECONDS_MOST)
+        out, err = child.communicate(timeout=SECONDS_MOST)
     finally:
         child.kill()
     return Ran(child.returncode, out, err)
@@ -294,11 +288,7 @@ def terminal(
         os.close(ours)
 
 
-def in_terminal(
-    sandbox: Sandbox | None, *arguments: str | Path, typed: str = "", columns: int = 80, **further: str | None
-) -> Ran:
-    """A run in a terminal in which this is typed at once."""
+def in_terminal(sandbox: Sandbox | None, *arguments: str | Path, columns: int = 80, **further: str | None) -> Ran:
+    """A run in a terminal in which nothing is typed."""
     with terminal(sandbox, *arguments, columns=columns, variables=further) as run:
-        if typed:
-            run.type(typed)
         return run.end()

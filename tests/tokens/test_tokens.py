@@ -70,11 +70,6 @@ class TestAfterA401:
             connect(sandbox.url, token=source).list()
         assert (source.asked, requests(sandbox)) == (2, ["list", "list"])
 
-    def test_a_fixed_token_is_not_tried_again(self, sandbox: Sandbox, connect: Connect) -> None:
-        with pytest.raises(AuthenticationError):
-            connect(sandbox.url, token="old").list()
-        assert requests(sandbox) == ["list"]
-
     @both
     def test_a_source_that_fails_says_so(self, sandbox: Sandbox, connect: Connect) -> None:
         given = iter(["old"])
@@ -129,16 +124,13 @@ class TestAnAsyncFunction:
 
 class TestAFile:
     @both
-    @pytest.mark.parametrize("around", ["{}", "{}\n", "\ufeff  {}\r\n\n"])
-    def test_is_read_again_when_it_changes(
-        self, sandbox: Sandbox, connect: Connect, tmp_path: Path, around: str
-    ) -> None:
+    def test_is_read_again_when_it_changes(self, sandbox: Sandbox, connect: Connect, tmp_path: Path) -> None:
         place = tmp_path / "token"
         place.write_text("old", encoding="utf-8")
         client = connect(sandbox.url, token=tokens.file(place))
         with pytest.raises(AuthenticationError):
             client.list()
-        place.write_text(around.format(sandbox.token), encoding="utf-8")
+        place.write_text(f"\ufeff  {sandbox.token}\r\n\n", encoding="utf-8")
         assert client.list() == []
         assert requests(sandbox) == ["list", "list"]
 
@@ -158,7 +150,6 @@ class TestAFile:
         ("content", "problem"),
         [
             (b"", "empty"),
-            (b" \n", "empty"),
             (b"one\ntwo\n", "more than one line"),
             (b"s3cret\xff", "no UTF-8"),
             (b"s" * (64 * 1024 + 1), "longer than 64 KiB"),
@@ -206,10 +197,8 @@ class TestACommand:
         [
             ("import time; time.sleep(60)", "was ended after 0.5 seconds"),
             ("import os, time; os.fork() or time.sleep(6); print('one line')", "holds a space"),
-            ("print('s3cret'); print('two')", "more than one line"),
             ("", "empty"),
             ("print('s' * 1024 * 1024)", "longer than 64 KiB"),
-            ("import sys; sys.stdout.buffer.write(b's3cret\\xff')", "no UTF-8"),
             ("import sys; print('s3cret'); sys.exit('s3cret is sealed')", r"ended with 1: \[token\] is sealed"),
             ("import sys; sys.stderr.write('x' * 1024 * 1024); sys.exit(3)", "ended with 3: x{2000}[.]"),
             ("import sys; sys.stderr.buffer.write(b'\\xff\\x1b[31m'); sys.exit(3)", r"ended with 3: \[31m\."),
@@ -284,14 +273,10 @@ class TestACommand:
     "make",
     [
         lambda: tokens.file(b"\xff"[0]),  # type: ignore[arg-type]
-        lambda: tokens.file("\ud800"),
         lambda: tokens.command("echo token"),
-        lambda: tokens.command([]),
         lambda: tokens.command(["echo", 7]),  # type: ignore[list-item]
         lambda: tokens.command(["echo"], ttl=-1),
-        lambda: tokens.command(["echo"], ttl=True),
         lambda: tokens.command(["echo"], timeout=0),
-        lambda: tokens.command(["echo"], timeout="1"),  # type: ignore[arg-type]
     ],
 )
 def test_what_can_be_no_source_is_refused(make: Callable[[], object]) -> None:

@@ -1,15 +1,30 @@
-"""OpenAPI documents that the tests of syncing start from, written as FastAPI writes them."""
+"""What the tests of scripts share: scripts as modules, and OpenAPI documents as FastAPI writes them."""
 
 from __future__ import annotations
 
+import importlib
 import json
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
+
+import pytest
+
+from tests.support.pages import PROJECT
 
 Json = dict[str, Any]
 
-PROJECT = Path(__file__).parents[2]
+SCRIPTS = PROJECT / "scripts"
 CHECKED_IN = (PROJECT / "openapi.json").read_bytes()
+
+
+@contextmanager
+def importing(name: str) -> Iterator[ModuleType]:
+    """A script as a module; it finds the other scripts as long as the block lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield importlib.import_module(name)
 
 
 def schemas(document: Json) -> Any:
@@ -62,28 +77,6 @@ def with_new_role() -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
-def large_document(operations: int = 150, models: int = 400) -> Json:
-    """A document of that many operations and models, ours among them; ten of the others at a time make a circle."""
-    document = changed_document()
-    count = models - len(schemas(document))
-    for number in range(count):
-        title = f"Model{number}"
-        start = number // 10 * 10
-        following, later = (f"Model{(start + (number + step) % 10) % count}" for step in (1, 7))
-        schemas(document)[title] = [
-            {"type": "object", "properties": {"next": {"anyOf": [ref(following), {"type": "null"}]}}, "title": title},
-            {"allOf": [ref(following), {"type": "object", "properties": {"more": list_of(later)}}], "title": title},
-            {"anyOf": [ref(following), ref(later), {"type": "string"}], "title": title},
-            {"type": "string", "enum": ["a-b", "a_b", "1st", "class", ""], "title": title},
-            {"type": "object", "properties": {"itself": ref(title), "all": list_of(following)}, "title": title},
-        ][number % 5]
-    for number in range(operations - sum(map(len, document["paths"].values()))):
-        body, answer = f"Model{number * 5 % count}", ref(f"Model{number * 2 % count}")
-        made = operation(f"thing_{number}_things_{number}_post", tag=f"Things {number % 9}", body=body, answer=answer)
-        document["paths"][f"/things/{number}"] = {"post": made}
-    return document
-
-
 def operation(
     name: str, *, answer: Json, tag: str = "API Keys", body: str | None = None, parameters: list[Json] | None = None
 ) -> Json:
@@ -105,7 +98,3 @@ def ref(name: str) -> Json:
 
 def list_of(name: str) -> Json:
     return {"items": ref(name), "type": "array"}
-
-
-def optional(title: str, description: str) -> Json:
-    return {"anyOf": [{"type": "string"}, {"type": "null"}], "title": title, "description": description}

@@ -1,28 +1,31 @@
-"""The README, the guides to settings and to the generated layer, and what all pages have in common."""
+"""The README, the settings and the site: examples run, every name is there, and what all pages have in common."""
 
 from __future__ import annotations
 
 import ast
+import doctest
 import inspect
 import json
 import os
+import pkgutil
 import re
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
+from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
-import _generated
 import api_keys_client
-from api_keys_client import ApiKeysClient, ConfigurationError
-from api_keys_client.sandbox import Sandbox
+from api_keys_client import ApiKeysClient, ConfigurationError, stores
+from api_keys_client.sandbox import Fault, Sandbox
 from tests.support.pages import PROJECT, SPAN, Page, all_pages
+from tests.support.scripts import importing
 
+with importing("drawings") as drawings:
+    pass
+
+TUTORIAL = Page("docs/tutorial.md")
 README = Page("README.md")
 SETTINGS = Page("docs/guides/settings.md")
-GENERATED = Page("docs/guides/generated.md")
 
 
 def test_the_first_example_takes_a_key_through_its_life(engine: Sandbox, run: Callable[[str], list[str]]) -> None:
@@ -94,37 +97,57 @@ def test_address_and_token_come_from_where_the_settings_say(engine: Sandbox, mon
         monkeypatch.setenv(variable, "not-the-token")
 
 
-def test_the_proxy_comes_from_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    *proxies, exempt = SPAN.findall(ARGUMENTS["proxy"][1])
-    for variable in proxies:
-        scheme = "http" if variable == "HTTP_PROXY" else "https"
-        monkeypatch.setenv(variable, "socks5://proxy.example")
-        with pytest.raises(ConfigurationError, match="proxy"):
-            ApiKeysClient(f"{scheme}://engine.example", token="a-token", allow_http=True)
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example")
-    monkeypatch.setenv(exempt, "engine.example")
-    ApiKeysClient("https://engine.example", token="a-token").close()
+class AnyKeyAtAnyTime(doctest.OutputChecker):
+    """Takes any id and any time for those on the page."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        want, got = (re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "an id", text) for text in (want, got))
+        want, got = (re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*", "a time", text) for text in (want, got))
+        return super().check_output(want, got, optionflags)
 
 
-def check_named(module: ModuleType, span: str) -> None:
-    """Fail unless a name such as `Class.method(argument=...)` is the module's, with these arguments."""
-    path, arguments = re.fullmatch(r"([\w.]+)(\(.*\))?", span).groups()  # type: ignore[union-attr]
-    value: Any = module
-    for name in path.split("."):
-        is_model = isinstance(value, type) and issubclass(value, BaseModel)
-        value = value.model_fields[name] if is_model else getattr(value, name)
-    for name in re.findall(r"(\w+)=", arguments or ""):
-        assert name in inspect.signature(value).parameters
+def test_the_tutorial_runs_as_it_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    typed = "\n".join(code for language, code in TUTORIAL.blocks if language == "pycon")
+    test = doctest.DocTestParser().get_doctest(typed, {}, "tutorial", str(TUTORIAL.path), 0)
+    assert len(test.examples) > 20
+    told: list[str] = []
+    doctest.DocTestRunner(AnyKeyAtAnyTime(), optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+    assert told == []
 
 
-def test_the_table_from_the_generated_client_names_what_exists() -> None:
-    rows = GENERATED.rows("| In `_generated` |")
-    # Every generated method takes this argument.
-    complete = {"_request_timeout=...": "APIKeysApi.get_api_key_auth_api_keys_api_key_id_get(_request_timeout=...)"}
-    for row in rows:
-        for module, cell in zip((_generated, api_keys_client), row, strict=False):
-            span: str = SPAN.findall(cell)[0]
-            check_named(module, complete.get(span, span))
-    operations = {name for name in vars(_generated.APIKeysApi) if re.fullmatch(r"[a-z]\w*_(get|post|delete)", name)}
-    assert operations == {row[0].strip("`").split(".")[1] for row in rows if row[0].startswith("`APIKeysApi.")}
+EXAMPLES = [
+    example
+    for given in (ApiKeysClient, api_keys_client.ApiKeysError, api_keys_client.key_id_from_secret, Fault, Sandbox)
+    for example in doctest.DocTestFinder(exclude_empty=True).find(given, given.__name__, module=False)
+    if example.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
+def test_the_example_of_a_docstring_runs(
+    engine: Sandbox, example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    with ApiKeysClient(engine.url, token=engine.token) as client:
+        key = client.create("nightly evaluation")
+        names = {"client": client, "key": key, "secret": key.key, "sandbox": engine, "Sandbox": Sandbox, "Fault": Fault}
+        example.globs = {**{name: getattr(api_keys_client, name) for name in api_keys_client.__all__}, **names}
+        example.globs["stores"] = stores
+        doctest.DocTestRunner().run(example, out=told.append)
+    assert told == []
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (PROJECT / "docs" / "reference").glob("*.md"))
+    assert {*re.findall(r"^\.\. (?:auto)?(?:class|exception|function|data):: (\w+)", pages, re.MULTILINE)} == {
+        *api_keys_client.__all__
+    }
+    public = {name for _, name, _ in pkgutil.iter_modules(api_keys_client.__path__) if not name.startswith("_")}
+    assert {name for name in public if f"api_keys_client.{name}" not in pages} == {"cli", "conformance"}
+    assert re.findall(r"``([A-Z_]+)``", pages) == [*api_keys_client.Role.__members__]
+
+
+def test_the_diagrams_are_what_the_script_draws() -> None:
+    assert [path.name for path, drawing in drawings.drawn() if path.read_text(encoding="utf-8") != drawing] == []
