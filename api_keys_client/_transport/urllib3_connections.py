@@ -144,7 +144,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         # As http.client does, whose own way leads through the email package and costs a fifth of a call.
-        version, status = "", http.client.CONTINUE.value
+        version, status = "", int(http.client.CONTINUE)
         while status == http.client.CONTINUE:
             version, status, _ = self._read_status()
             self.headers = self.msg = _read_headers(self.fp)
