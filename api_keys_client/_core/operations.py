@@ -70,7 +70,7 @@ class Operations:
                 path=path.replace(id_example, "{api_key_id}"),
                 target=settings.base_url.prefix + before_id,
                 after_id=after_id,
-                headers=SecretHeaders({**headers, **settings.headers, **host}),
+                headers=SecretHeaders({**headers, "Accept-Encoding": "identity", **settings.headers, **host}),
                 decode=decode,
                 idempotent=idempotent,
                 changes=changes,

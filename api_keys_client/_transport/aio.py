@@ -94,7 +94,7 @@ class Transport:
                 operation.method,
                 URL(self._origin + request.target, encoded=True),
                 data=request.body,
-                headers=self._headers(operation.headers, state),
+                headers=SecretHeaders(operation.headers, Authorization=state.authorization, **self._forward_headers),
                 allow_redirects=False,
                 timeout=connect_within(settings.connect_timeout),
                 **self._proxy_options,
@@ -115,10 +115,6 @@ class Transport:
         if self._closed:
             return TransportFailure(failure.sent, "closed", "the client was closed while the call was in flight")
         return failure
-
-    def _headers(self, headers: SecretHeaders, state: AttemptState) -> SecretHeaders:
-        more = {"Authorization": state.authorization, "Accept-Encoding": "identity"}
-        return SecretHeaders({**headers, **more, **self._forward_headers})
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> Connections:
         opened = self._opened = Connections(loop, self._ssl, self._settings.connect_timeout)
