@@ -17,8 +17,8 @@ from api_keys_client.cli.config import config
 from api_keys_client.cli.create import create
 from api_keys_client.cli.deactivate import deactivate
 from api_keys_client.cli.doctor import doctor
-from api_keys_client.cli.errors import CliError, ExitCode
-from api_keys_client.cli.output import Output, give_up_stdout
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message
+from api_keys_client.cli.output import complain, drop_unwritten
 from api_keys_client.cli.rotate import rotate
 from api_keys_client.cli.sweep import sweep
 
@@ -32,9 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
             return run(arguments)
     if sys.stdout is None:
-        Output(as_json=False).complain(
-            "stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null"
-        )
+        complain("stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null")
         return ExitCode.USAGE
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -43,13 +41,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _main(_prepared(arguments) or ["--help"])
     except CliError as stop:
-        Output(as_json=False).complain(str(stop), stop.next_step)
+        complain(*cli_message(stop))
         return stop.code
     except OSError as error:
-        give_up_stdout()
         if not isinstance(error, BrokenPipeError):
-            Output(as_json=False).complain(f"the answer could not be written: {error.strerror}.")
+            complain(f"the answer could not be written: {error.strerror}.")
         return ExitCode.FAILED
+    finally:
+        drop_unwritten()
 
 
 def _main(arguments: list[str]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import ExitCode
-from api_keys_client.cli.output import in_colour
+from api_keys_client.cli.output import answer, in_colour
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient
@@ -89,7 +89,7 @@ def config(common: CommonOptions) -> ExitCode:
         Setting("file", path, "API_KEYS_CONFIG" if os.environ.get("API_KEYS_CONFIG") else "default"),
         Setting("profiles", ", ".join(names) or "none", "file"),
     ]
-    common.output.answer(
+    answer(
         {
             "settings": {
                 name: {"value": setting.value, "source": setting.source} for name, setting in settings.items()
@@ -99,5 +99,6 @@ def config(common: CommonOptions) -> ExitCode:
         },
         rows,
         lambda _: (in_colour((f"{name:<10}", "dim"), value, (f"  ({source})", "dim")) for name, value, source in rows),
+        as_json=common.as_json,
     )
     return ExitCode.DONE

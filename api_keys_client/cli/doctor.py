@@ -14,7 +14,7 @@ import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.config import NO_TOKEN, Setting, settings_of
 from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
-from api_keys_client.cli.output import Document, clean, in_colour
+from api_keys_client.cli.output import Document, answer, clean, in_colour
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -91,9 +91,8 @@ def doctor(common: CommonOptions) -> ExitCode:
     """
     findings = Findings()
     _examine(common, findings)
-    common.output.answer(
-        findings.document(), [check[:4] for check in findings.checks], lambda _: _view(findings.checks)
-    )
+    rows = [check[:4] for check in findings.checks]
+    answer(findings.document(), rows, lambda _: _view(findings.checks), as_json=common.as_json)
     return max(check.code for check in findings.checks)
 
 
