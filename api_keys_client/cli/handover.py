@@ -83,30 +83,28 @@ def chosen_place(
 def _named_store(
     option: str, path: str, make: Callable[[str], Callable[[CreatedKey], None]]
 ) -> Callable[[CreatedKey], None]:
-    """Makes a store for the file, whose errors say FILE, as the help does, where they would say the path.
-
-    What was typed there may be a secret in the wrong place.
+    """Makes a store whose errors say "the FILE of" an option, not the path: that may be a secret in the wrong place.
 
     Raises:
         CliError: no secret can be kept there.
     """
-    said = path
-    # Without a working folder no store is made for a relative path, and the error does not say it.
+    absolute = path
+    # As the stores' errors say it; without a working folder there is none, and they say none.
     with suppress(OSError):
-        said = str(Path(path).absolute()).encode("utf-8", "backslashreplace").decode()
+        absolute = str(Path(path).absolute())
 
-    def name(text: object) -> str:
-        return str(text).replace(said, f"the FILE of {option}", 1)
+    def without_path(error: Exception) -> str:
+        return str(error.args[0]).replace(absolute, f"the FILE of {option}", 1)
 
     try:
         store = make(path)
     except api_keys_client.InvalidRequestError as error:
-        raise CliError(f"{name(error.args[0])} Nothing was sent.") from None
+        raise CliError(f"{without_path(error)} Nothing was sent.") from None
 
     def keep(new: CreatedKey) -> None:
         try:
             store(new)
         except api_keys_client.NotStored as error:
-            raise api_keys_client.NotStored(name(error)) from None
+            raise api_keys_client.NotStored(without_path(error)) from None
 
     return keep
