@@ -226,16 +226,6 @@ def test_in_a_pytest_httpserver(capfd: pytest.CaptureFixture[str], *, threaded: 
     assert capfd.readouterr() == ("", "")
 
 
-def test_as_a_wsgi_application_whose_body_was_read_already() -> None:
-    sandbox = Sandbox()
-    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1") as server:
-        server.expect_request(re.compile("/")).respond_with_handler(
-            lambda request: Response.from_app(sandbox.application, request.environ)
-        )
-        with caller_on(server.url_for(""), sandbox.token) as caller:
-            assert caller.create(description="twice read")["description"] == "twice read"
-
-
 def test_as_a_wsgi_application_under_a_prefix() -> None:
     sandbox = Sandbox()
     with sandbox_stopped(sandbox):
