@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import click
 
 import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
-from api_keys_client.cli.create import ROLES, complete_role
+from api_keys_client.cli.create import ROLES
 from api_keys_client.cli.doctor import ENGINE_VERSION
 from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.lifetimes import by_age, length
 from api_keys_client.cli.output import answer, document_of, fields_of, remark, show_keys
 
 
+def _complete_role(_context: Any, _parameter: Any, incomplete: str) -> list[str]:
+    return [role for role in ROLES if role.startswith(incomplete)]
+
+
 @command("list")
 @click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
 @click.option("--search", metavar="TEXT", help="Only keys with this in the description, in capitals or not.")
-@click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
+@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Only keys with this role.")
 @click.option("--expired", is_flag=True, help="Only keys whose end has come, by the engine's clock.")
 @click.option("--older-than", metavar="AGE", help="Only keys that were made so long ago: 90d, 12h.")
 def list_keys(

@@ -62,11 +62,12 @@ def settings_of(common: CommonOptions, client: ApiKeysClient) -> dict[str, Setti
         ],
         "timeout": [(common.timeout, "--timeout"), (profile and profile.timeout, named), (60, "default")],
     }
-    return {
-        name: Setting(name, f"{value:g} s" if isinstance(value, (int, float)) else value, source)
-        for name, possible in candidates.items()
-        for value, source in [(value, source) for value, source in possible if value][:1]
-    }
+    settings: dict[str, Setting] = {}
+    for name, possible in candidates.items():
+        for value, source in possible:
+            if value and name not in settings:
+                settings[name] = Setting(name, f"{value:g} s" if isinstance(value, (int, float)) else value, source)
+    return settings
 
 
 def _shown(path: str | None) -> str | None:

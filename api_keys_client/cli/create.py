@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 ROLES = ("DEFAULT-RULE-ADMIN", "TASK-ADMIN", "VALIDATION-USER", "ORG-AUDITOR", "ORG-ADMIN")
 """Spelled out, because completion does not wait for pydantic to load."""
-
-
-def complete_role(context: Any, parameter: Any, incomplete: str) -> list[str]:
-    """Gives the roles that begin like this, for the shell."""
-    return [role for role in ROLES if role.startswith(incomplete)]
 
 
 @command("create")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from functools import partial
 from typing import Literal
 
 import click
@@ -53,16 +52,15 @@ def rotate(
     expires_in = None if expires is None else length("--expires", expires)
     if to_file is None and overwrite:
         raise CliError("--overwrite is for --to-file. Nothing was sent.")
-    choose = partial(chosen_place, words, to_file, to_env_file, to_command=to_command)
-    place = choose(overwrite=True)
+    if to_file is not None and not overwrite:
+        # A store for a new file refuses to replace one that comes there meanwhile.
+        overwrite = not _is_new(to_file, key_id)
+    place = chosen_place(words, to_file, to_env_file, to_command=to_command, overwrite=overwrite)
     if place is None:
         raise CliError(
             "say where the new secret goes. Nothing was sent.",
             "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
         )
-    if to_file is not None and not overwrite and _is_new(to_file, key_id):
-        # A store for a new file refuses to replace one that comes there meanwhile.
-        place = choose(overwrite=False) or place
     with common.client() as client:
         try:
             rotation = client.rotate(
