@@ -1,4 +1,4 @@
-"""The program: its commands, and what is looked at before one of them is run."""
+"""The program: its commands, what is checked before one of them runs, and how a run ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAM = "api-keys"
 def run(arguments: Sequence[str]) -> int:
     """Runs the command that the arguments name, and gives its exit code."""
     if sys.stderr is None:
-        # Its reader wants no remarks.
+        # It was closed (2>&-): nobody wants to read errors.
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
             return run(arguments)
     if sys.stdout is None:
@@ -67,7 +67,7 @@ def _problem(error: click.UsageError) -> str:
         offer = f" Did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
         return f"there is no such option.{offer}"
     if isinstance(error, (click.MissingParameter, click.BadOptionUsage)):
-        # These name an option or an argument that there is.
+        # These messages name an option or argument of ours, and nothing that was typed.
         return " ".join(error.format_message().split())
     if isinstance(error, click.BadParameter):
         choices = getattr(error.param and error.param.type, "choices", None)
@@ -79,7 +79,7 @@ def _problem(error: click.UsageError) -> str:
 
 
 def _prepared(arguments: Sequence[str]) -> list[str]:
-    """Gives the arguments, once it is seen that no token is among them, with the words of a command kept together."""
+    """Refuses a token among the arguments, and puts `--` before the words of --to-command."""
     prepared: list[str] = []
     for index, argument in enumerate(arguments):
         if argument == "--token" or argument.startswith("--token="):
@@ -92,13 +92,13 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
             return [*prepared, *arguments[index + 1 :]]
         if argument == "--to-command":
             rest = arguments[index + 1 :]
-            # Or the command's own options would be taken for ours.
+            # Without it click would take the command's own options for ours.
             return [*prepared, *([] if rest[:1] == ["--"] else ["--"]), *rest]
     return prepared
 
 
 class _InOrder(click.Group):
-    """Lists the commands as they were added, those that are needed most first."""
+    """Lists the commands as they were added, the most needed first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -50,7 +50,7 @@ def list_keys(
         unknown = {"age_unknown": [document_of(record) for record in ageless]}
         show_keys(old, "as old", unknown, as_json=common.as_json)
         for record in ageless if not common.as_json else []:
-            # On stderr: whoever pipes the others on does not mean these.
+            # On stderr, so that they are not piped into a deactivation with the old ones.
             remark("age not known: ", record.id, "  ", record.description or "")
     if role is not None and role not in ROLES and not records:
         remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
@@ -67,7 +67,7 @@ def get(common: CommonOptions, key_id: str) -> ExitCode:
     return ExitCode.DONE
 
 
-# The sandbox reads its arguments by itself.
+# The sandbox parses its own arguments.
 @click.command(
     "sandbox",
     add_help_option=False,

@@ -1,4 +1,4 @@
-"""What every command is made of: its common options, the client that they make, and a word for whatever goes wrong."""
+"""What all commands share: the common options, the client that these make, and the report of an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CommonOptions:
-    """What the options that every command has make: a client, and where to answer."""
+    """The options that every command has, and the client that they make."""
 
     base_url: str | None
     token_file: str | None
@@ -38,7 +38,7 @@ class CommonOptions:
 
     @cached_property
     def profile(self) -> Profile | None:
-        """The profile that is to be used, if one is.
+        """Gives the profile that was named, if one was.
 
         Raises:
             CliError: it cannot be used, or the URL would come from it and the token from elsewhere, or the reverse.
@@ -120,7 +120,7 @@ def command(name: str) -> Callable[[Callable[..., ExitCode]], click.Command]:
             try:
                 return work(common, **given)
             except OSError:
-                # The answer could not be written, which the program itself reports.
+                # The answer could not be written: `app.run` reports that.
                 raise
             except (Exception, KeyboardInterrupt) as error:
                 return report_error(error, debug=common.debug)

@@ -12,11 +12,11 @@ from api_keys_client.cli.output import answer, in_colour
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient
 
-NO_TOKEN = "none"  # noqa: S105  # what a client is made with, and sends, where the token must not be
+NO_TOKEN = "none"  # noqa: S105  # sent where the real token must not go
 
 
 class Setting(NamedTuple):
-    """A setting, what it is for the eye, and what said so; a secret is never among them."""
+    """A setting's name, its value as it is shown (never a secret), and where that comes from."""
 
     name: str
     value: str
@@ -30,9 +30,9 @@ def settings_of(common: CommonOptions, client: ApiKeysClient) -> dict[str, Setti
     configuration = client.generated.api_client.configuration
     program = profile.token_command[0] if profile and profile.token_command else None
     scheme = configuration.host.partition(":")[0]
-    # As Python itself looks them up: the small letters first.
+    # In Python's own order: lower case first.
     proxies = [each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper())]
-    # Of each setting what could say it, the first that does being the one that counts.
+    # The possible values of each setting and their sources: the first that is set counts.
     candidates: dict[str, list[tuple[str | float | None, str]]] = {
         "profile": [(profile and profile.name, "--profile" if common.profile_name else "API_KEYS_PROFILE")],
         "base_url": [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient, CreatedKey
 
 ROLES = ("DEFAULT-RULE-ADMIN", "TASK-ADMIN", "VALIDATION-USER", "ORG-AUDITOR", "ORG-ADMIN")
-"""Spelled out, because completion does not wait for pydantic to load."""
+"""Spelled out, because the enum would make completion load pydantic."""
 
 
 @command("create")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_CAUSE = 300
 
-# What an error calls the arguments of a client, and what they are called here.
+# What errors call a client's arguments, and what these are on the command line.
 _IN_OPTIONS = {
     "allow_http=True": "--allow-http",
     "timeout= and deadline=": "--timeout",

@@ -16,7 +16,7 @@ MAX_SECRET_BYTES = 64 * 1024
 
 
 def check_file(option: str, path: str, *, instead: str) -> None:
-    """Refuses what stands for a file and is none.
+    """Refuses a name that no file can have.
 
     Raises:
         CliError: it is empty, a folder, or the `-` of other programs.
@@ -32,7 +32,7 @@ def check_file(option: str, path: str, *, instead: str) -> None:
 
 
 def check_writers(found: os.stat_result, name: str) -> None:
-    """Refuses a file whose content, or a folder whose files, others can decide.
+    """Refuses a file that others can write to, or a folder whose files they can replace.
 
     Raises:
         CliError: its mode lets them.

@@ -29,7 +29,7 @@ _OPTIONS = (
 
 
 class Place(NamedTuple):
-    """A store, and its name for a person."""
+    """A store, and what messages call it."""
 
     store: Callable[[CreatedKey], None]
     name: str
@@ -89,7 +89,7 @@ def _named_store(
         CliError: no secret can be kept there.
     """
     absolute = path
-    # As the stores' errors say it; without a working folder there is none, and they say none.
+    # Their errors have the absolute path; without a working folder there is none.
     with suppress(OSError):
         absolute = str(Path(path).absolute())
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = dict[str, Any]
 
-TABLE_FROM = 80
-"""Columns from which on a table leaves a description enough room beside an id."""
+MIN_TABLE_COLUMNS = 80
+"""In fewer columns, a table leaves too little room for a description beside an id."""
 
 
 def clean(text: str) -> str:
-    """Gives the text without what a terminal would obey, or a line-by-line reader stumble over."""
+    """Spells out the characters that a terminal would obey or that would break a line."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
@@ -69,7 +69,7 @@ def console(stream: TextIO) -> Console:
     made = Console(file=stream, highlight=False, markup=False, emoji=False)
     if made.width < 1:
         # With COLUMNS=0 nothing would be shown, not even the secret of `create --show`.
-        made.width = TABLE_FROM
+        made.width = MIN_TABLE_COLUMNS
     return made
 
 
@@ -79,7 +79,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def in_colour(*parts: str | tuple[str, str]) -> Text:
-    """Gives one line out of plain and styled pieces, made harmless."""
+    """Makes one line of plain and styled pieces, all of them cleaned."""
     # Late, as above.
     from rich.text import Text
 
@@ -143,7 +143,7 @@ def _named(rows: Iterable[Sequence[str]]) -> Iterable[Text]:
 
 def listing(records: Sequence[ApiKeyResponse], screen: Console) -> Iterable[RenderableType]:
     """Lays records out for the eye: a table, or one below the other where that is too narrow. No id is ever cut."""
-    if screen.width < TABLE_FROM:
+    if screen.width < MIN_TABLE_COLUMNS:
         for record in records:
             yield in_colour((record.id, "bold cyan"))
             about = [*filter(None, (", ".join(record.roles or []), record.description))]

@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror}. Nothing was sent.") from None
     except (ValueError, RecursionError):
-        # Its own words may repeat what stands there.
+        # Not the parser's own message, which may repeat a value.
         raise CliError(f"{path} is no TOML. Nothing was sent.", "A profile begins with [profiles.NAME].") from None
     if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
         raise CliError(f"{path} has profiles that are no tables. Nothing was sent.", "One begins with [profiles.NAME].")
