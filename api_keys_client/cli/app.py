@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
 
 import click
 
@@ -29,8 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command that the arguments name, and gives its exit code."""
     if sys.stderr is None:
         # It was closed (2>&-): nobody wants to read errors.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
-            return run(arguments)
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the program runs
     if sys.stdout is None:
         complain("stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null")
         return ExitCode.USAGE
