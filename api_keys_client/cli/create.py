@@ -12,7 +12,7 @@ import click
 import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
-from api_keys_client.cli.handover import chosen_place, handover_options
+from api_keys_client.cli.handover import Handover, handover_options
 from api_keys_client.cli.lifetimes import End, end
 from api_keys_client.cli.output import answer, document_of, fields_of
 
@@ -40,10 +40,7 @@ def create(
     description: str | None,
     role: tuple[str, ...],
     expires: str | None,
-    words: tuple[str, ...],
-    to_file: str | None,
-    to_env_file: tuple[str, str] | None,
-    to_command: bool,
+    handover: Handover,
     show: bool,
 ) -> ExitCode:
     """Create a key, and hand its secret over or show it.
@@ -51,7 +48,7 @@ def create(
     One of --to-file, --to-env-file, --to-command and --show is needed: the secret cannot be had later. CMD is the
     command of --to-command. A key whose secret could not be handed over is deactivated.
     """
-    place = chosen_place(words, to_file, to_env_file, to_command=to_command, overwrite=False)
+    place = handover.place(overwrite=False)
     if place is None and not show:
         raise CliError(
             "a key's secret can be had only once, so say where it goes. Nothing was sent.",
@@ -75,7 +72,7 @@ def create(
             answer(document, fields, as_json=common.as_json)
         except BaseException as failure:
             if not (place and kept):
-                _undo(client, created, to_file, failure)
+                _undo(client, created, handover.to_file, failure)
             raise CliError(
                 f"key {created.id} was created, and its secret is in {place.name}, "
                 f"but the answer could not be written: {_reason(failure)}.",

@@ -12,7 +12,7 @@ import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.files import read_secret
-from api_keys_client.cli.handover import chosen_place, handover_options
+from api_keys_client.cli.handover import Handover, handover_options
 from api_keys_client.cli.lifetimes import length
 from api_keys_client.cli.output import answer, document_of, remark
 
@@ -35,11 +35,8 @@ _NOT_SPARED = "Name another file, or add --overwrite if its content is not neede
 def rotate(
     common: CommonOptions,
     key_id: str,
-    words: tuple[str, ...],
-    to_file: str | None,
+    handover: Handover,
     overwrite: bool,
-    to_env_file: tuple[str, str] | None,
-    to_command: bool,
     expires: str | None,
     keep_old: bool,
     leftovers: Literal["refuse", "deactivate", "keep"],
@@ -50,12 +47,12 @@ def rotate(
     deactivated once the new one is stored.
     """
     expires_in = None if expires is None else length("--expires", expires)
-    if to_file is None and overwrite:
+    if handover.to_file is None and overwrite:
         raise CliError("--overwrite is for --to-file. Nothing was sent.")
-    if to_file is not None and not overwrite:
+    if handover.to_file is not None and not overwrite:
         # A store for a new file refuses to replace one that comes there meanwhile.
-        overwrite = not _is_new(to_file, key_id)
-    place = chosen_place(words, to_file, to_env_file, to_command=to_command, overwrite=overwrite)
+        overwrite = not _is_new(handover.to_file, key_id)
+    place = handover.place(overwrite=overwrite)
     if place is None:
         raise CliError(
             "say where the new secret goes. Nothing was sent.",
