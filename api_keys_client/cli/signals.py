@@ -50,7 +50,7 @@ def interruptible(say: Callable[[str], None], give_up: Callable[[], None]) -> It
     writing.setblocking(False)
 
     def watch() -> None:
-        # In a thread, because a handler has to wait for the main thread, which may be waiting for an answer.
+        # A Python handler runs in the main thread only, which may be waiting for an answer just then.
         while number := reading.recv(1):
             if number[0] not in handled:
                 continue

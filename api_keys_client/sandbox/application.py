@@ -24,10 +24,6 @@ from api_keys_client.sandbox.server import LoopbackServer
 MAX_REQUESTS = 10_000
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Sandbox:
     """A local server for the API-keys API, with a database of its own. For development and tests only.
 
@@ -65,7 +61,7 @@ class Sandbox:
         database: str | os.PathLike[str] = ":memory:",
         host: str = "127.0.0.1",
         port: int = 0,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if token is not None and token.split() != [token]:
             raise ValueError("the token must be one word")
