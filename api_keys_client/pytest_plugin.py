@@ -5,21 +5,21 @@ pytest loads this module in every run, used or not; what the fixtures need is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient, AsyncApiKeysClient
-    from api_keys_client.sandbox import Fault, Operation, Profile, Sandbox
+    from api_keys_client.sandbox import Profile, Sandbox
 
 _MARKER = "api_keys_sandbox"
 _passed = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register the option of `api_keys_client.conformance`, which pytest has to know before it meets that package."""
+    """Registers the option of `api_keys_client.conformance`, which pytest has to know before it meets that package."""
     parser.addoption(
         "--api-keys-url",
         metavar="URL",
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Registers the marker."""
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(profile='engine', limit=1000, faults=()): what the fixture api_keys_sandbox is to be; a fault may "
@@ -38,14 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Remember whether the test itself came to its end: one that did not is told of no unmet fault."""
+    """Remembers whether the test itself came to its end: one that did not is told of no unmet fault."""
     item.stash[_passed] = False
     yield
     item.stash[_passed] = True
 
 
 @pytest.fixture(scope="session")
-def _api_keys_sandboxes() -> Iterator[Callable[[Profile, int], Sandbox]]:
+def _api_keys_sandboxes() -> Iterator[Callable[..., Sandbox]]:
     try:
         # Late: most runs of pytest need none of what it brings.
         from api_keys_client.sandbox import Sandbox
@@ -53,7 +53,7 @@ def _api_keys_sandboxes() -> Iterator[Callable[[Profile, int], Sandbox]]:
         raise _unavailable("api_keys_sandbox", "testing", error) from None
     running: dict[tuple[Profile, int], Sandbox] = {}
 
-    def sandbox(profile: Profile, limit: int) -> Sandbox:
+    def sandbox(profile: Profile = "engine", limit: int = 1000) -> Sandbox:
         if (profile, limit) not in running:
             running[profile, limit] = Sandbox(profile=profile, limit=limit).start()
         return running[profile, limit]
@@ -64,17 +64,22 @@ def _api_keys_sandboxes() -> Iterator[Callable[[Profile, int], Sandbox]]:
 
 
 @pytest.fixture
-def api_keys_sandbox(
-    request: pytest.FixtureRequest, _api_keys_sandboxes: Callable[[Profile, int], Sandbox]
-) -> Iterator[Sandbox]:
+def api_keys_sandbox(request: pytest.FixtureRequest, _api_keys_sandboxes: Callable[..., Sandbox]) -> Iterator[Sandbox]:
     """Gives a running `Sandbox` without keys, as the marker of the same name wants it.
 
     A fault that was queued and never met fails the test.
     """
-    sandbox, faults = _wanted(_api_keys_sandboxes, **_marked(request.node))
+    options = _marked(request.node)
+    faults = options.pop("faults", ())
     try:
-        for operation, fault in faults:
-            _queue(sandbox, operation, fault)
+        sandbox = _api_keys_sandboxes(**options)
+        for each in faults:
+            operation, fault = each if isinstance(each, tuple) else (None, each)
+            sandbox.queue(fault, operation=operation)
+    except (TypeError, ValueError) as error:
+        text = f"the marker {_MARKER} cannot be obeyed: {error}"
+        raise pytest.fail.Exception(text, pytrace=False) from None
+    try:
         yield sandbox
         unmet = [f"{fault} for {name}" if name else repr(fault) for name, fault in sandbox._queued]
     finally:
@@ -117,34 +122,6 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
             pytest.fail(f"the marker {_MARKER} takes profile=, limit= and faults= only", pytrace=False)
         options.update(marker.kwargs)
     return options
-
-
-def _wanted(
-    sandboxes: Callable[[Profile, int], Sandbox],
-    *,
-    profile: Profile = "engine",
-    limit: int = 1000,
-    faults: tuple[Fault | tuple[Operation, Fault], ...] = (),
-) -> tuple[Sandbox, list[tuple[Operation | None, Fault]]]:
-    try:
-        pairs: list[tuple[Operation | None, Fault]] = [
-            fault if isinstance(fault, tuple) else (None, fault) for fault in faults
-        ]
-        return sandboxes(profile, limit), pairs
-    except (TypeError, ValueError) as error:
-        problem = str(error) if isinstance(faults, Iterable) else "faults= is a list of faults"
-    raise _refused(problem)
-
-
-def _queue(sandbox: Sandbox, operation: Operation | None, fault: Fault) -> None:
-    try:
-        sandbox.queue(fault, operation=operation)
-    except (TypeError, ValueError) as error:
-        raise _refused(str(error)) from None
-
-
-def _refused(problem: str) -> BaseException:
-    return pytest.fail.Exception(f"the marker {_MARKER} cannot be obeyed: {problem}", pytrace=False)
 
 
 def _unavailable(fixture: str, extras: str, error: ImportError) -> BaseException:

@@ -1,4 +1,4 @@
-"""The program: its commands, and what is looked at before one of them is run."""
+"""The program: its commands, what is checked before one of them runs, and how a run ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
 
 import click
 
@@ -17,8 +16,8 @@ from api_keys_client.cli.config import config
 from api_keys_client.cli.create import create
 from api_keys_client.cli.deactivate import deactivate
 from api_keys_client.cli.doctor import doctor
-from api_keys_client.cli.errors import CliError, ExitCode
-from api_keys_client.cli.output import Output, give_up_stdout
+from api_keys_client.cli.errors import CliError, ExitCode, cli_message
+from api_keys_client.cli.output import complain, drop_unwritten
 from api_keys_client.cli.rotate import rotate
 from api_keys_client.cli.sweep import sweep
 
@@ -28,13 +27,10 @@ PROGRAM = "api-keys"
 def run(arguments: Sequence[str]) -> int:
     """Runs the command that the arguments name, and gives its exit code."""
     if sys.stderr is None:
-        # Its reader wants no remarks.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
-            return run(arguments)
+        # It was closed (2>&-): nobody wants to read errors.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the program runs
     if sys.stdout is None:
-        Output(as_json=False).complain(
-            "stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null"
-        )
+        complain("stdout is closed, so the answer would be lost. Nothing was sent.", "If it is not needed: > /dev/null")
         return ExitCode.USAGE
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -43,13 +39,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _main(_prepared(arguments) or ["--help"])
     except CliError as stop:
-        Output(as_json=False).complain(str(stop), stop.next_step)
+        complain(*cli_message(stop))
         return stop.code
     except OSError as error:
-        give_up_stdout()
         if not isinstance(error, BrokenPipeError):
-            Output(as_json=False).complain(f"the answer could not be written: {error.strerror}.")
+            complain(f"the answer could not be written: {error.strerror}.")
         return ExitCode.FAILED
+    finally:
+        drop_unwritten()
 
 
 def _main(arguments: list[str]) -> int:
@@ -68,7 +65,7 @@ def _problem(error: click.UsageError) -> str:
         offer = f" Did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
         return f"there is no such option.{offer}"
     if isinstance(error, (click.MissingParameter, click.BadOptionUsage)):
-        # These name an option or an argument that there is.
+        # These messages name an option or argument of ours, and nothing that was typed.
         return " ".join(error.format_message().split())
     if isinstance(error, click.BadParameter):
         choices = getattr(error.param and error.param.type, "choices", None)
@@ -80,7 +77,7 @@ def _problem(error: click.UsageError) -> str:
 
 
 def _prepared(arguments: Sequence[str]) -> list[str]:
-    """Gives the arguments, once it is seen that no token is among them, with the words of a command kept together."""
+    """Refuses a token among the arguments, and puts `--` before the words of --to-command."""
     prepared: list[str] = []
     for index, argument in enumerate(arguments):
         if argument == "--token" or argument.startswith("--token="):
@@ -93,13 +90,13 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
             return [*prepared, *arguments[index + 1 :]]
         if argument == "--to-command":
             rest = arguments[index + 1 :]
-            # Or the command's own options would be taken for ours.
+            # Without it click would take the command's own options for ours.
             return [*prepared, *([] if rest[:1] == ["--"] else ["--"]), *rest]
     return prepared
 
 
 class _InOrder(click.Group):
-    """Lists the commands as they were added, those that are needed most first."""
+    """Lists the commands as they were added, the most needed first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import click
 
 import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
-from api_keys_client.cli.create import ROLES, complete_role
+from api_keys_client.cli.create import ROLES
 from api_keys_client.cli.doctor import ENGINE_VERSION
 from api_keys_client.cli.errors import CliError, ExitCode
 from api_keys_client.cli.lifetimes import by_age, length
-from api_keys_client.cli.output import Output, document_of, fields_of, show_keys
+from api_keys_client.cli.output import answer, document_of, fields_of, remark, show_keys
+
+
+def _complete_role(_context: Any, _parameter: Any, incomplete: str) -> list[str]:
+    return [role for role in ROLES if role.startswith(incomplete)]
 
 
 @command("list")
 @click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
 @click.option("--search", metavar="TEXT", help="Only keys with this in the description, in capitals or not.")
-@click.option("--role", metavar="ROLE", shell_complete=complete_role, help="Only keys with this role.")
+@click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Only keys with this role.")
 @click.option("--expired", is_flag=True, help="Only keys whose end has come, by the engine's clock.")
 @click.option("--older-than", metavar="AGE", help="Only keys that were made so long ago: 90d, 12h.")
 def list_keys(
@@ -39,15 +44,16 @@ def list_keys(
     if search is not None:
         records = [record for record in records if search.casefold() in (record.description or "").casefold()]
     if age is None:
-        show_keys(common.output, records, "active")
+        show_keys(records, "active", as_json=common.as_json)
     else:
         old, ageless = by_age(records, age)
-        show_keys(common.output, old, "as old", {"age_unknown": [document_of(record) for record in ageless]})
-        for record in ageless if not common.output.as_json else []:
-            # On stderr: whoever pipes the others on does not mean these.
-            common.output.remark("age not known: ", record.id, "  ", record.description or "")
+        unknown = {"age_unknown": [document_of(record) for record in ageless]}
+        show_keys(old, "as old", unknown, as_json=common.as_json)
+        for record in ageless if not common.as_json else []:
+            # On stderr, so that they are not piped into a deactivation with the old ones.
+            remark("age not known: ", record.id, "  ", record.description or "")
     if role is not None and role not in ROLES and not records:
-        common.output.remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
+        remark(f"That is none of the engine's roles: {', '.join(ROLES)}.")
     return ExitCode.DONE
 
 
@@ -57,11 +63,11 @@ def get(common: CommonOptions, key_id: str) -> ExitCode:
     """Show the key with this ID, active or not."""
     with common.client() as client:
         record = client.get(key_id)
-    common.output.answer(document_of(record), fields_of(record))
+    answer(document_of(record), fields_of(record), as_json=common.as_json)
     return ExitCode.DONE
 
 
-# The sandbox reads its arguments by itself.
+# The sandbox parses its own arguments.
 @click.command(
     "sandbox",
     add_help_option=False,
@@ -88,10 +94,6 @@ def show_version(as_json: bool) -> int:
 
     The engine's is the one that this program was written for.
     """
-    versions = {
-        "version": api_keys_client.__version__,
-        "python": platform.python_version(),
-        "engine": ENGINE_VERSION,
-    }
-    Output(as_json=as_json).answer(versions, list(versions.items()))
+    versions = {"version": api_keys_client.__version__, "python": platform.python_version(), "engine": ENGINE_VERSION}
+    answer(versions, list(versions.items()), as_json=as_json)
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""What every command is made of: its common options, the client that they make, and a word for whatever goes wrong."""
+"""What all commands share: the common options, the client that these make, and the report of an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 import api_keys_client
 from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
 from api_keys_client.cli.files import read_token
-from api_keys_client.cli.output import Output, clean, give_up_stdout
+from api_keys_client.cli.output import clean, complain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CommonOptions:
-    """What the options that every command has make: a client, and where to answer."""
+    """The options that every command has, and the client that they make."""
 
     base_url: str | None
     token_file: str | None
@@ -37,13 +37,8 @@ class CommonOptions:
     debug: bool
 
     @cached_property
-    def output(self) -> Output:
-        """Where the command answers."""
-        return Output(as_json=self.as_json)
-
-    @cached_property
     def profile(self) -> Profile | None:
-        """The profile that is to be used, if one is.
+        """Gives the profile that was named, if one was.
 
         Raises:
             CliError: it cannot be used, or the URL would come from it and the token from elsewhere, or the reverse.
@@ -83,9 +78,9 @@ class CommonOptions:
 
     def _token(self, profile: Profile | None) -> SecretStr | Callable[[], SecretStr] | None:
         if self.token_file is not None:
-            return read_token(self.token_file, "--token-file", self.output)
+            return read_token(self.token_file, "--token-file")
         if profile and profile.token_file is not None:
-            return read_token(profile.token_file, "the profile's token_file", self.output)
+            return read_token(profile.token_file, "the profile's token_file")
         if profile and profile.token_command is not None:
             # Late, as all that --help does not need.
             from api_keys_client import tokens
@@ -124,8 +119,11 @@ def command(name: str) -> Callable[[Callable[..., ExitCode]], click.Command]:
             common = CommonOptions(**{field.name: given.pop(field.name) for field in fields(CommonOptions)})
             try:
                 return work(common, **given)
+            except OSError:
+                # The answer could not be written: `app.run` reports that.
+                raise
             except (Exception, KeyboardInterrupt) as error:
-                return report_error(error, common)
+                return report_error(error, debug=common.debug)
 
         made = click.command(name)(run)
         made.params.extend(_COMMON_OPTIONS)
@@ -134,26 +132,17 @@ def command(name: str) -> Callable[[Callable[..., ExitCode]], click.Command]:
     return decorate
 
 
-def report_error(error: Exception | KeyboardInterrupt, common: CommonOptions) -> int:
+def report_error(error: Exception | KeyboardInterrupt, *, debug: bool) -> ExitCode:
     """Says what went wrong, and gives its exit code."""
-    if common.debug:
-        # Without locals, and each line made harmless.
+    if debug:
+        # Without locals, which may hold a secret.
         for line in "".join(traceback.format_exception(error)).splitlines():
             sys.stderr.write(clean(line) + "\n")
-    complain = common.output.complain
     if isinstance(error, KeyboardInterrupt):
         complain("interrupted.")
         return ExitCode.INTERRUPTED
-    if isinstance(error, CliError):
-        complain(str(error), error.next_step)
-        return error.code
-    if isinstance(error, api_keys_client.ApiKeysError):
+    if isinstance(error, (CliError, api_keys_client.ApiKeysError)):
         complain(*cli_message(error))
         return code_of(error)
-    if isinstance(error, OSError):
-        give_up_stdout()
-        if not isinstance(error, BrokenPipeError):
-            complain(f"the answer could not be written: {error.strerror}.")
-        return ExitCode.FAILED
     complain(f"this should not happen: {type(error).__name__}.", "Run it again with --debug, and report what it shows.")
     return ExitCode.FAILED

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import ExitCode
-from api_keys_client.cli.output import in_colour
+from api_keys_client.cli.output import answer, in_colour
 
 if TYPE_CHECKING:
     from api_keys_client import ApiKeysClient
 
-NO_TOKEN = "none"  # noqa: S105  # what a client is made with, and sends, where the token must not be
+NO_TOKEN = "none"  # noqa: S105  # sent where the real token must not go
 
 
 class Setting(NamedTuple):
-    """A setting, what it is for the eye, and what said so; a secret is never among them."""
+    """A setting's name, its value as it is shown (never a secret), and where that comes from."""
 
     name: str
     value: str
@@ -30,9 +30,9 @@ def settings_of(common: CommonOptions, client: ApiKeysClient) -> dict[str, Setti
     configuration = client.generated.api_client.configuration
     program = profile.token_command[0] if profile and profile.token_command else None
     scheme = configuration.host.partition(":")[0]
-    # As Python itself looks them up: the small letters first.
+    # In Python's own order: lower case first.
     proxies = [each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper())]
-    # Of each setting what could say it, the first that does being the one that counts.
+    # The possible values of each setting and their sources: the first that is set counts.
     candidates: dict[str, list[tuple[str | float | None, str]]] = {
         "profile": [(profile and profile.name, "--profile" if common.profile_name else "API_KEYS_PROFILE")],
         "base_url": [
@@ -62,11 +62,12 @@ def settings_of(common: CommonOptions, client: ApiKeysClient) -> dict[str, Setti
         ],
         "timeout": [(common.timeout, "--timeout"), (profile and profile.timeout, named), (60, "default")],
     }
-    return {
-        name: Setting(name, f"{value:g} s" if isinstance(value, (int, float)) else value, source)
-        for name, possible in candidates.items()
-        for value, source in [(value, source) for value, source in possible if value][:1]
-    }
+    settings: dict[str, Setting] = {}
+    for name, possible in candidates.items():
+        for value, source in possible:
+            if value and name not in settings:
+                settings[name] = Setting(name, f"{value:g} s" if isinstance(value, (int, float)) else value, source)
+    return settings
 
 
 def _shown(path: str | None) -> str | None:
@@ -89,7 +90,7 @@ def config(common: CommonOptions) -> ExitCode:
         Setting("file", path, "API_KEYS_CONFIG" if os.environ.get("API_KEYS_CONFIG") else "default"),
         Setting("profiles", ", ".join(names) or "none", "file"),
     ]
-    common.output.answer(
+    answer(
         {
             "settings": {
                 name: {"value": setting.value, "source": setting.source} for name, setting in settings.items()
@@ -99,5 +100,6 @@ def config(common: CommonOptions) -> ExitCode:
         },
         rows,
         lambda _: (in_colour((f"{name:<10}", "dim"), value, (f"  ({source})", "dim")) for name, value, source in rows),
+        as_json=common.as_json,
     )
     return ExitCode.DONE

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from getpass import getpass
-from select import select
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -17,32 +15,30 @@ import click
 import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import CliError, ExitCode, cli_message, code_of
+from api_keys_client.cli.files import read_secret
 from api_keys_client.cli.output import (
     Document,
-    Output,
+    answer,
+    complain,
     console,
     document_of,
     fields_of,
     in_colour,
     is_terminal,
     listing,
+    print_lines,
+    remark,
     show_keys,
 )
 from api_keys_client.cli.signals import Interruption, interruptible
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from api_keys_client import ApiKeyResponse, ApiKeysClient, Deactivation
 
-# uuid.UUID takes a token of 32 hexadecimal digits too.
+# Stricter than uuid.UUID, for which a token of 32 hexadecimal digits is an id too.
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-SECRET_MOST = 64 * 1024
-
 _GIVEN_UP = "To see what became of one that was given up: api-keys get ID"
-
-Done = Callable[["Deactivation"], None]
 
 
 @command("deactivate")
@@ -63,28 +59,39 @@ def deactivate(common: CommonOptions, key_ids: tuple[str, ...], leaked: bool, ye
         answers = None if yes or dry_run else answers_from(stack, reads_stdin="-" in key_ids)
         ids = [_leaked_id()] if leaked else _ids(key_ids)
         if not ids and not dry_run:
-            common.output.remark("There are no ids on stdin; nothing to do.")
-            return _report(common.output, ids, {}, Interruption())
+            remark("There are no ids on stdin; nothing to do.")
+            return _report(ids, {}, Interruption(), as_json=common.as_json)
         client = stack.enter_context(common.client())
-        if dry_run:
-            return _show_only(common.output, ids, client.list())
-        if leaked:
+        if leaked and not dry_run:
             record = client.get(ids[0])
-            _show_named(common.output, record)
+            _show_named(record)
             if not record.is_active:
-                common.output.remark("It is inactive already, so nothing was sent.")
-                return _report(
-                    common.output, ids, {ids[0]: api_keys_client.Deactivation(ids[0], record)}, Interruption()
-                )
-        elif answers is not None:
-            _show_all(common.output, ids, client.list())
-        if answers is not None:
-            ask(answers, "Deactivate it?" if len(ids) == 1 else f"Deactivate these {len(ids)}?")
-        return deactivate_all(common.output, client, ids)
+                remark("It is inactive already, so nothing was sent.")
+                outcome = api_keys_client.Deactivation(record.id, record)
+                return _report(ids, {ids[0]: outcome}, Interruption(), as_json=common.as_json)
+        elif answers or dry_run:
+            active = {record.id.lower(): record for record in client.list()}
+            found = [active[key_id] for key_id in ids if key_id in active]
+            others = [key_id for key_id in ids if key_id not in active]
+            if dry_run:
+                show_keys(found, "would be deactivated", {"not_active": others}, as_json=common.as_json)
+            else:
+                show(found)
+            for key_id in [] if dry_run and common.as_json else others:
+                remark((key_id, "bold cyan"), "  is not among the active keys")
+        if dry_run:
+            return ExitCode.DONE
+        if answers:
+            ask(answers, len(ids))
+        return deactivate_all(client, ids, as_json=common.as_json)
 
 
 def answers_from(stack: ExitStack, *, reads_stdin: bool) -> TextIO:
-    """Gives where the answer to a question comes from: the terminal, which need not be stdin if that holds the ids."""
+    """Gives where the answer to a question is read from: stdin, or the terminal itself if stdin holds the ids.
+
+    Raises:
+        CliError: there is no terminal.
+    """
     if is_terminal(sys.stderr):
         if reads_stdin and not is_terminal(sys.stdin):
             with suppress(OSError):
@@ -110,15 +117,13 @@ def _ids(given: Sequence[str]) -> list[str]:
             texts += [(place, words[0]) for place, line in lines if (words := line.removeprefix("\ufeff").split())]
         else:
             texts.append((f"argument {number}", text))
-    ids: dict[str, None] = {}
     for place, text in texts:
         if not _ID.fullmatch(text):
             # The text stays off the screen: it may be a secret.
             raise CliError(
                 f"{place} is no id. Nothing was sent.", "If it is a leaked secret: api-keys deactivate --leaked"
             )
-        ids[text.lower()] = None
-    return list(ids)
+    return list(dict.fromkeys(text.lower() for _, text in texts))
 
 
 def _leaked_id() -> str:
@@ -127,14 +132,14 @@ def _leaked_id() -> str:
 
     if sys.stdin.isatty():
         try:
-            secret = SecretStr(getpass("The leaked secret (it is not shown): ", sys.stderr))
+            secret = SecretStr(getpass("The leaked secret (it is not shown): ", sys.stderr).strip())
         except (KeyboardInterrupt, EOFError) as end:
             sys.stderr.write("\n")
             word = "interrupted" if isinstance(end, KeyboardInterrupt) else "no secret was given"
             raise CliError(f"{word}; nothing was deactivated.", code=ExitCode.INTERRUPTED) from None
     else:
-        secret = SecretStr(sys.stdin.read(SECRET_MOST))
-    key_id = api_keys_client.key_id_from_secret(_stripped(secret))
+        secret = read_secret(sys.stdin.buffer)
+    key_id = api_keys_client.key_id_from_secret(secret)
     if key_id is None:
         raise CliError(
             "no id can be read off that: it is no secret of an engine's key, or not all of one. Nothing was sent.",
@@ -143,114 +148,94 @@ def _leaked_id() -> str:
     return key_id
 
 
-def _stripped(secret: SecretStr) -> SecretStr:
-    return type(secret)(secret.get_secret_value().strip())
-
-
-def _show_named(output: Output, record: ApiKeyResponse) -> None:
-    output.remark("The secret names this key. Anyone can write a secret that names any key: check that this is yours.")
+def _show_named(record: ApiKeyResponse) -> None:
+    remark("The secret names this key. Anyone can write a secret that names any key: check that this is yours.")
     for name, value in fields_of(record):
-        output.remark((f"{name:<13}", "dim"), value)
+        remark((f"{name:<13}", "dim"), value)
 
 
 def show(records: Sequence[ApiKeyResponse]) -> None:
-    """Shows on stderr what is asked about."""
-    shown = console(sys.stderr)
-    for line in listing(records, shown):
-        shown.print(line, soft_wrap=not hasattr(line, "columns"))
+    """Shows on stderr the keys that a question is about, if there are any."""
+    screen = console(sys.stderr)
+    if records:
+        print_lines(screen, listing(records, screen))
 
 
-def _show_all(output: Output, ids: Sequence[str], active: Sequence[ApiKeyResponse]) -> None:
-    known = {record.id.lower(): record for record in active}
-    found = [known[key_id] for key_id in ids if key_id in known]
-    if found:
-        show(found)
-    for key_id in ids:
-        if key_id not in known:
-            output.remark((key_id, "bold cyan"), "  is not among the active keys")
+def ask(answers: TextIO, count: int) -> None:
+    """Asks on stderr whether to go ahead.
 
-
-def _show_only(output: Output, ids: Sequence[str], active: Sequence[ApiKeyResponse]) -> ExitCode:
-    known = {record.id.lower(): record for record in active}
-    others = [key_id for key_id in ids if key_id not in known]
-    found = [known[key_id] for key_id in ids if key_id in known]
-    show_keys(output, found, "would be deactivated", {"not_active": others})
-    for key_id in others if not output.as_json else []:
-        output.remark((key_id, "bold cyan"), "  is not among the active keys")
-    return ExitCode.DONE
-
-
-def ask(answers: TextIO, question: str) -> None:
-    """Asks on stderr; a CliError says that the answer was not yes."""
+    Raises:
+        CliError: the answer is not yes.
+    """
+    question = "Deactivate it?" if count == 1 else f"Deactivate these {count}?"
     try:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
-        # Again and again, because Python misses a Ctrl-C that comes right before a wait.
-        while os.name == "posix" and not select([answers], [], [], 0.1)[0]:
-            continue
-        answer = answers.readline()
+        said = answers.readline()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise CliError("interrupted; nothing was deactivated.", code=ExitCode.INTERRUPTED) from None
-    if not answer:
+    if not said:
         # After Ctrl-D the cursor is still behind the question.
         sys.stderr.write("\n")
-    if answer.strip().lower() not in ("y", "yes"):
+    if said.strip().lower() not in ("y", "yes"):
         raise CliError("nothing was deactivated.", code=ExitCode.INTERRUPTED)
 
 
-def deactivate_all(output: Output, client: ApiKeysClient, ids: Sequence[str]) -> ExitCode:
-    """Deactivates them with a bar on a terminal, and says what became of each."""
+def deactivate_all(client: ApiKeysClient, ids: Sequence[str], *, as_json: bool) -> ExitCode:
+    """Deactivates keys with a bar on a terminal, and says what became of each."""
     outcomes: dict[str, Deactivation] = {}
-    with _bar(output, len(ids)) as (advance, say), interruptible(say, client.close) as interruption:
+    with _bar(len(ids)) as (advance, say), interruptible(say, client.close) as interruption:
 
         def done(outcome: Deactivation) -> None:
             outcomes[outcome.key_id] = outcome
-            advance(outcome)
+            advance()
             interruption.raise_once()
 
         with suppress(KeyboardInterrupt):
             client.deactivate_many(ids, done)
-    return _report(output, ids, outcomes, interruption)
+    return _report(ids, outcomes, interruption, as_json=as_json)
 
 
 def _report(
-    output: Output, ids: Sequence[str], outcomes: Mapping[str, Deactivation], interruption: Interruption
+    ids: Sequence[str], outcomes: Mapping[str, Deactivation], interruption: Interruption, *, as_json: bool
 ) -> ExitCode:
-    """Says what became of every id; the exit code."""
+    """Says what became of every id, and gives the exit code."""
     results = [_result(key_id, outcomes.get(key_id), gave_up=interruption.gave_up) for key_id in ids]
     counts = Counter(result["state"] for result in results)
-    output.answer(
+    answer(
         {"results": results, "counts": dict(counts)},
         [(result["id"], result["state"], result["error"] or "") for result in results],
         lambda _: (
             in_colour((result["id"], "bold cyan"), "  ", _coloured(result["state"]), f"  {result['error'] or ''}")
             for result in results
         ),
+        as_json=as_json,
     )
     if counts:
-        output.remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
+        remark(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) + ".")
     for next_step in dict.fromkeys(result["next_step"] for result in results if result["next_step"]):
-        output.remark(next_step)
+        remark(next_step)
     if interruption.code is not None:
-        output.complain("interrupted.")
+        complain("interrupted.")
         return interruption.code
-    errors = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
-    return max((code_of(error) for error in errors), default=ExitCode.DONE)
+    return max((code_of(outcome.error) for outcome in outcomes.values() if outcome.error), default=ExitCode.DONE)
 
 
 def _result(key_id: str, outcome: Deactivation | None, *, gave_up: bool) -> Document:
-    state, message, next_step, record = "not_begun", None, None, None
-    error = outcome.error if outcome is not None else None
-    if gave_up and error is not None and error.outcome == "unknown":
+    """Gives what is told of one id; what a client that was given up did not send was not begun."""
+    error = outcome.error if outcome else None
+    message = next_step = record = None
+    if outcome is None or (gave_up and error and error.outcome == "not_sent"):
+        state = "not_begun"
+    elif error is None:
+        state, record = "deactivated", outcome.record and document_of(outcome.record)
+    elif gave_up and error.outcome == "unknown":
         state, message, next_step = "unknown", "given up; the key may be deactivated or still active", _GIVEN_UP
-    # What found the client given up already was not begun.
-    elif error is not None and not (gave_up and error.outcome == "not_sent"):
+    else:
+        state = {"applied": "unconfirmed", "unknown": "unknown"}.get(error.outcome or "", "failed")
         message, next_step = cli_message(error)
         message = message.removeprefix(f"deactivate {key_id}: ")
-        state = {"applied": "unconfirmed", "unknown": "unknown"}.get(error.outcome or "", "failed")
-    elif outcome is not None and error is None:
-        state, record = "deactivated", outcome.record and document_of(outcome.record)
     return {"id": key_id, "state": state, "error": message, "next_step": next_step, "record": record}
 
 
@@ -259,23 +244,14 @@ def _coloured(state: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _bar(output: Output, total: int) -> Iterator[tuple[Done, Callable[[str], None]]]:
-    """Gives a bar on stderr, if that is a terminal: a function told of each key, and one that says a line."""
+def _bar(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Shows a bar on a terminal; gives a function that moves it on by one, and one that says a line above it."""
     if total < 2 or not is_terminal(sys.stderr):
-        yield lambda _: None, output.remark
+        yield lambda: None, remark
         return
     # Late: only a terminal needs it.
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
-    columns = (TextColumn("Deactivating"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
-    failed = 0
-    with Progress(*columns, console=console(sys.stderr)) as progress:
-        task = progress.add_task("", total=total, failed="")
-
-        def advance(outcome: Deactivation) -> None:
-            nonlocal failed
-            failed += outcome.error is not None
-            progress.update(task, advance=1, failed=f"{failed} failed" if failed else "")
-
-        # Above the bar, which stays.
-        yield advance, lambda text: progress.console.print(in_colour(text), soft_wrap=True)
+    with Progress("Deactivating", BarColumn(), MofNCompleteColumn(), console=console(sys.stderr)) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task), lambda text: progress.console.print(text, soft_wrap=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_CAUSE = 300
 
-# What an error calls the arguments of a client, and what they are called here.
+# What errors call a client's arguments, and what these are on the command line.
 _IN_OPTIONS = {
     "allow_http=True": "--allow-http",
     "timeout= and deadline=": "--timeout",
@@ -39,7 +39,7 @@ class ExitCode(IntEnum):
 
 
 class CliError(Exception):
-    """Ends the command with these words, an advice, and an exit code."""
+    """Ends the command with a message, the next step, and an exit code."""
 
     def __init__(self, message: str, next_step: str = "", code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(message)
@@ -47,8 +47,10 @@ class CliError(Exception):
         self.code = code
 
 
-def cli_message(error: ApiKeysError) -> tuple[str, str]:
+def cli_message(error: ApiKeysError | CliError) -> tuple[str, str]:
     """Gives what happened and what to do next, in the command line's own terms."""
+    if isinstance(error, CliError):
+        return str(error), error.next_step
     message, next_step = str(error.args[0]), error.next_step
     if isinstance(error, api_keys_client.RotationError) and error.__cause__ is not None:
         # A store says why it failed in an exception of its own, which holds no secret.

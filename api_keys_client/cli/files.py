@@ -1,22 +1,22 @@
-"""The files that are named on the command line or in a profile, and the token that one of them holds."""
+"""The files that are named on the command line or in a profile, and the secret that one of them or stdin holds."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from api_keys_client.cli.errors import CliError
-from api_keys_client.cli.output import Output
+from api_keys_client.cli.output import remark
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-MAX_TOKEN_BYTES = 64 * 1024
+MAX_SECRET_BYTES = 64 * 1024
 
 
 def check_file(option: str, path: str, *, instead: str) -> None:
-    """Refuses what stands for a file and is none.
+    """Refuses a name that no file can have.
 
     Raises:
         CliError: it is empty, a folder, or the `-` of other programs.
@@ -32,7 +32,7 @@ def check_file(option: str, path: str, *, instead: str) -> None:
 
 
 def check_writers(found: os.stat_result, name: str) -> None:
-    """Refuses a file whose content, or a folder whose files, others can decide.
+    """Refuses a file that others can write to, or a folder whose files they can replace.
 
     Raises:
         CliError: its mode lets them.
@@ -45,15 +45,20 @@ def check_writers(found: os.stat_result, name: str) -> None:
         )
 
 
-def read_token(path: str, option: str, output: Output) -> SecretStr:
+def read_secret(opened: IO[bytes]) -> SecretStr:
+    """Gives what a file holds, without the blanks and line ends around it."""
+    # Late, as all that --help does not need.
+    from pydantic import SecretStr
+
+    return SecretStr(opened.read(MAX_SECRET_BYTES).decode("utf-8", "replace").strip())
+
+
+def read_token(path: str, option: str) -> SecretStr:
     """Gives what the file of an option, or of a profile's setting, holds.
 
     Raises:
         CliError: it cannot be read, or others can write to it.
     """
-    # Late, as all that --help does not need.
-    from pydantic import SecretStr
-
     check_file(option, path, instead="To read the token from stdin: --token-file /dev/stdin")
     name = f"the FILE of {option}"
     try:
@@ -61,8 +66,8 @@ def read_token(path: str, option: str, output: Output) -> SecretStr:
             found = os.fstat(opened.fileno())
             check_writers(found, name)
             if os.name == "posix" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o044:
-                # As it is where Docker or Kubernetes mounts a secret, which nobody can change there.
-                output.remark(f"others on this machine can read {name}.")
-            return SecretStr(opened.read(MAX_TOKEN_BYTES).decode("utf-8", "replace").strip())
+                # Not refused: Docker and Kubernetes mount secrets like this, and a container cannot change that.
+                remark(f"others on this machine can read {name}.")
+            return read_secret(opened)
     except OSError as error:
         raise CliError(f"{name} cannot be read: {error.strerror}. Nothing was sent.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,84 +29,88 @@ _OPTIONS = (
 
 
 class Place(NamedTuple):
-    """A store, and its name for a person."""
+    """A store, and what messages call it."""
 
     store: Callable[[CreatedKey], None]
     name: str
 
 
+class Handover(NamedTuple):
+    """What was typed about where a secret goes."""
+
+    words: tuple[str, ...]
+    to_file: str | None
+    to_env_file: tuple[str, str] | None
+    to_command: bool
+
+    def place(self, *, overwrite: bool) -> Place | None:
+        """Gives the place that was asked for, if one was.
+
+        Raises:
+            CliError: more than one was, or no secret can be kept there.
+        """
+        asked = (self.to_file is not None) + (self.to_env_file is not None) + self.to_command
+        if asked > 1:
+            raise CliError("say where the new secret goes, to one place. Nothing was sent.")
+        if self.to_command and not self.words:
+            raise CliError("--to-command comes last, with the command after it. Nothing was sent.")
+        if self.words and not self.to_command:
+            raise CliError("one id at a time; a command is given with --to-command, at the end. Nothing was sent.")
+        if not asked:
+            return None
+        # Late, as all that --help does not need.
+        from api_keys_client import stores
+
+        if self.to_file is not None:
+            check_file("--to-file", self.to_file, instead="To give the secret to a command: --to-command CMD...")
+            store = _named_store("--to-file", self.to_file, partial(stores.file, overwrite=overwrite))
+            return Place(store, self.to_file)
+        if self.to_env_file is not None:
+            path, name = self.to_env_file
+            return Place(_named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}")
+        if shutil.which(self.words[0]) is None:
+            raise CliError("there is no such program to give the secret to. Nothing was sent.")
+        return Place(stores.command(list(self.words)), self.words[0])
+
+
 def handover_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say where a secret goes: `words`, `to_file`, `to_env_file` and `to_command`."""
+    """Adds the options that say where a secret goes, which the function gets as one `handover`."""
+
+    @wraps(function)
+    def with_handover(*common: Any, **given: Any) -> Any:
+        handover = Handover(**{name: given.pop(name) for name in Handover._fields})
+        return function(*common, handover=handover, **given)
+
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-def chosen_place(
-    words: tuple[str, ...],
-    to_file: str | None,
-    to_env_file: tuple[str, str] | None,
-    *,
-    to_command: bool,
-    overwrite: bool,
-) -> Place | None:
-    """Gives the place that was asked for, if one was.
-
-    Raises:
-        CliError: more than one was, or no secret can be kept there.
-    """
-    asked = (to_file is not None) + (to_env_file is not None) + to_command
-    if asked > 1:
-        raise CliError("say where the new secret goes, to one place. Nothing was sent.")
-    if to_command != bool(words):
-        raise CliError(
-            "--to-command comes last, with the command after it. Nothing was sent."
-            if to_command
-            else "one id at a time; a command is given with --to-command, at the end. Nothing was sent.",
-        )
-    if not asked:
-        return None
-    # Late, as all that --help does not need.
-    from api_keys_client import stores
-
-    if to_file is not None:
-        check_file("--to-file", to_file, instead="To give the secret to a command: --to-command CMD...")
-        return Place(_named_store("--to-file", to_file, partial(stores.file, overwrite=overwrite)), to_file)
-    if to_env_file is not None:
-        path, name = to_env_file
-        return Place(_named_store("--to-env-file", path, partial(stores.env_file, name=name)), f"{name} in {path}")
-    if shutil.which(words[0]) is None:
-        raise CliError("there is no such program to give the secret to. Nothing was sent.")
-    return Place(stores.command(list(words)), words[0])
+        with_handover = option(with_handover)
+    return with_handover
 
 
 def _named_store(
     option: str, path: str, make: Callable[[str], Callable[[CreatedKey], None]]
 ) -> Callable[[CreatedKey], None]:
-    """Makes a store for the file, whose errors say FILE, as the help does, where they would say the path.
-
-    What was typed there may be a secret in the wrong place.
+    """Makes a store whose errors say "the FILE of" an option, not the path: that may be a secret in the wrong place.
 
     Raises:
         CliError: no secret can be kept there.
     """
-    said = path
-    # Without a working folder no store is made for a relative path, and the error does not say it.
+    absolute = path
+    # Their errors have the absolute path; without a working folder there is none.
     with suppress(OSError):
-        said = str(Path(path).absolute()).encode("utf-8", "backslashreplace").decode()
+        absolute = str(Path(path).absolute())
 
-    def name(text: object) -> str:
-        return str(text).replace(said, f"the FILE of {option}", 1)
+    def without_path(error: Exception) -> str:
+        return str(error.args[0]).replace(absolute, f"the FILE of {option}", 1)
 
     try:
         store = make(path)
     except api_keys_client.InvalidRequestError as error:
-        raise CliError(f"{name(error.args[0])} Nothing was sent.") from None
+        raise CliError(f"{without_path(error)} Nothing was sent.") from None
 
     def keep(new: CreatedKey) -> None:
         try:
             store(new)
         except api_keys_client.NotStored as error:
-            raise api_keys_client.NotStored(name(error)) from None
+            raise api_keys_client.NotStored(without_path(error)) from None
 
     return keep

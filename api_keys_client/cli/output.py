@@ -19,23 +19,17 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = dict[str, Any]
 
-TABLE_FROM = 80
-"""Columns from which on a table leaves a description enough room beside an id."""
-
-_ESCAPED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+MIN_TABLE_COLUMNS = 80
+"""In fewer columns, a table leaves too little room for a description beside an id."""
 
 
 def clean(text: str) -> str:
-    """Gives the text without what a terminal would obey, or a line-by-line reader stumble over."""
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    return _ESCAPED.get(character) or character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    """Spells out the characters that a terminal would obey or that would break a line."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def isoformat(value: datetime | None) -> str | None:
-    """As the server said it: without an offset where it gave none."""
+    """Gives a time as the server said it: without an offset where it gave none."""
     return None if value is None else value.isoformat()
 
 
@@ -69,13 +63,13 @@ def fields_of(record: ApiKeyResponse) -> list[tuple[str, str]]:
 
 def console(stream: TextIO) -> Console:
     """Rich on one of the two streams; only for one that is a terminal, or FORCE_COLOR would colour a pipe."""
-    # Late: a pipe has no use for it.
+    # Late: a pipe does not need it.
     from rich.console import Console
 
     made = Console(file=stream, highlight=False, markup=False, emoji=False)
     if made.width < 1:
-        # COLUMNS=0, with which nothing would be shown.
-        made.width = TABLE_FROM
+        # With COLUMNS=0 nothing would be shown, not even the secret of `create --show`.
+        made.width = MIN_TABLE_COLUMNS
     return made
 
 
@@ -85,61 +79,61 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def in_colour(*parts: str | tuple[str, str]) -> Text:
-    """Gives one line out of plain and styled pieces, made harmless."""
+    """Makes one line of plain and styled pieces, all of them cleaned."""
     # Late, as above.
     from rich.text import Text
 
     return Text.assemble(*(clean(part) if isinstance(part, str) else (clean(part[0]), part[1]) for part in parts))
 
 
-class Output:
-    """Where a command's answer and its remarks go."""
+def answer(
+    document: Document,
+    rows: Iterable[Sequence[str]],
+    view: Callable[[Console], Iterable[RenderableType]] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Gives a command's answer, in the form that was asked for or that suits where it goes.
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
+    Args:
+        document: for `--json`.
+        rows: for a pipe, one line each, its cells separated by tabs.
+        view: for a terminal; None: the rows, as names and values.
 
-    def answer(
-        self,
-        document: Document | Callable[[], Document],
-        rows: Iterable[Sequence[str]],
-        view: Callable[[Console], Iterable[RenderableType]] | None = None,
-    ) -> None:
-        """Gives the command's answer, in the form that was asked for or that suits where it goes.
+    Raises:
+        OSError: it could not be written.
+    """
+    if as_json:
+        # In ASCII, so that no character of a description can be one that the terminal obeys.
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    elif sys.stdout.isatty():
+        screen = console(sys.stdout)
+        print_lines(screen, view(screen) if view else _named(rows))
+    else:
+        sys.stdout.writelines("\t".join(map(clean, row)) + "\n" for row in rows)
+    sys.stdout.flush()
 
-        Args:
-            document: for `--json`.
-            rows: for a pipe, one line each, its cells separated by tabs.
-            view: for a terminal; None: the rows, as names and values.
 
-        Raises:
-            OSError: it could not be written.
-        """
-        if self.as_json:
-            made = document if isinstance(document, dict) else document()
-            # In ASCII, so that no character of a description can be one that the terminal obeys.
-            sys.stdout.write(json.dumps(made, indent=2) + "\n")
-        elif sys.stdout.isatty():
-            output = console(sys.stdout)
-            for line in view(output) if view else _named(rows):
-                # Wrapped by the terminal, so that an id or a secret can be copied whole.
-                output.print(line, soft_wrap=not hasattr(line, "columns"))
-        else:
-            sys.stdout.writelines("\t".join(map(clean, row)) + "\n" for row in rows)
-        sys.stdout.flush()
+def print_lines(screen: Console, lines: Iterable[RenderableType]) -> None:
+    """Prints lines and tables; a line is wrapped by the terminal, so that an id or a secret can be copied whole."""
+    for line in lines:
+        screen.print(line, soft_wrap=not hasattr(line, "columns"))
 
-    def remark(self, *parts: str | tuple[str, str]) -> None:
-        """Gives one line on stderr; the styles of its parts show on a terminal only."""
-        if sys.stderr.isatty():
-            console(sys.stderr).print(in_colour(*parts), soft_wrap=True)
-        else:
-            sys.stderr.write("".join(clean(part if isinstance(part, str) else part[0]) for part in parts) + "\n")
-        sys.stderr.flush()
 
-    def complain(self, message: str, next_step: str = "") -> None:
-        """Gives what went wrong, in one line, and what to do about it, in another."""
-        self.remark(("api-keys: ", "bold red"), message)
-        if next_step:
-            self.remark(next_step)
+def remark(*parts: str | tuple[str, str]) -> None:
+    """Gives one line on stderr; the styles of its parts show on a terminal only."""
+    if sys.stderr.isatty():
+        console(sys.stderr).print(in_colour(*parts), soft_wrap=True)
+    else:
+        sys.stderr.write("".join(clean(part if isinstance(part, str) else part[0]) for part in parts) + "\n")
+    sys.stderr.flush()
+
+
+def complain(message: str, next_step: str = "") -> None:
+    """Gives what went wrong, in one line, and what to do about it, in another."""
+    remark(("api-keys: ", "bold red"), message)
+    if next_step:
+        remark(next_step)
 
 
 def _named(rows: Iterable[Sequence[str]]) -> Iterable[Text]:
@@ -147,9 +141,9 @@ def _named(rows: Iterable[Sequence[str]]) -> Iterable[Text]:
         yield in_colour((f"{name:<13}", "dim"), (value, "bold cyan" if name.endswith("id") else "none"))
 
 
-def listing(records: Sequence[ApiKeyResponse], output: Console) -> Iterable[RenderableType]:
-    """Records for the eye: a table, or one below the other where that would be too narrow. No id is ever cut."""
-    if output.width < TABLE_FROM:
+def listing(records: Sequence[ApiKeyResponse], screen: Console) -> Iterable[RenderableType]:
+    """Lays records out for the eye: a table, or one below the other where that is too narrow. No id is ever cut."""
+    if screen.width < MIN_TABLE_COLUMNS:
         for record in records:
             yield in_colour((record.id, "bold cyan"))
             about = [*filter(None, (", ".join(record.roles or []), record.description))]
@@ -173,18 +167,24 @@ def listing(records: Sequence[ApiKeyResponse], output: Console) -> Iterable[Rend
     yield table
 
 
-def show_keys(output: Output, records: list[ApiKeyResponse], state: str, further: Document | None = None) -> None:
+def show_keys(records: list[ApiKeyResponse], state: str, further: Document | None = None, *, as_json: bool) -> None:
     """Gives keys as a command's answer, sorted by their descriptions, and how many they are."""
     records.sort(key=lambda record: (record.description or "", record.id))
-    output.answer(
-        lambda: {"keys": [document_of(record) for record in records], **(further or {})},
+    answer(
+        {"keys": [document_of(record) for record in records], **(further or {})},
         [(record.id, ",".join(record.roles or []), record.description or "") for record in records],
-        lambda console: [*listing(records, console), in_colour((f"{len(records)} {state}", "dim"))],
+        lambda screen: [*listing(records, screen), in_colour((f"{len(records)} {state}", "dim"))],
+        as_json=as_json,
     )
 
 
-def give_up_stdout() -> None:
-    """Lets what could not be written go, so that Python does not try again, and complain, when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def drop_unwritten() -> None:
+    """Drops what stdout could not take, so that Python does not try again, and complain, when it ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,10 +1,11 @@
-"""Profiles: which engine a command asks, with which token, by one name; from a file in the user's own folder."""
+"""Profiles: a name for an engine, its token and other settings, in a file in the user's own folder."""
 
 from __future__ import annotations
 
 import os
 import tomllib
 from pathlib import Path
+from types import UnionType
 from typing import Any, NamedTuple
 
 import platformdirs
@@ -13,20 +14,19 @@ import api_keys_client
 from api_keys_client.cli.errors import CliError
 from api_keys_client.cli.files import check_writers
 
-_STRING: tuple[tuple[type, ...], str] = ((str,), "string")
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "base_url": _STRING,
-    "token_file": _STRING,
-    "token_command": ((list,), "list of strings"),
-    "ca_file": _STRING,
-    "proxy": _STRING,
-    "timeout": ((int, float), "number of seconds"),
+_KINDS: dict[str, tuple[type | UnionType, str]] = {
+    "base_url": (str, "string"),
+    "token_file": (str, "string"),
+    "token_command": (list, "list of strings"),
+    "ca_file": (str, "string"),
+    "proxy": (str, "string"),
+    "timeout": (int | float, "number of seconds"),
 }
 _SETTINGS = "base_url, token_file or token_command, ca_file, proxy and timeout"
 
 
 class Profile(NamedTuple):
-    """What a profile says; one of `token_file` and `token_command` is set, and both paths are whole ones."""
+    """What a profile says; one of `token_file` and `token_command` is set, and paths are absolute."""
 
     name: str
     base_url: str
@@ -38,7 +38,7 @@ class Profile(NamedTuple):
 
 
 def config_path() -> Path:
-    """Gives where the profiles are: API_KEYS_CONFIG, else `config.toml` in the user's configuration folder."""
+    """Gives the file of the profiles: API_KEYS_CONFIG, else `config.toml` in the user's configuration folder."""
     named = os.environ.get("API_KEYS_CONFIG")
     return Path(named) if named else platformdirs.user_config_path("api-keys", appauthor=False) / "config.toml"
 
@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror}. Nothing was sent.") from None
     except (ValueError, RecursionError):
-        # Its own words may repeat what stands there.
+        # Not the parser's own message, which may repeat a value.
         raise CliError(f"{path} is no TOML. Nothing was sent.", "A profile begins with [profiles.NAME].") from None
     if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
         raise CliError(f"{path} has profiles that are no tables. Nothing was sent.", "One begins with [profiles.NAME].")
@@ -99,8 +99,8 @@ def _problem(settings: dict[str, Any]) -> str | None:
     for name, value in settings.items():
         if name not in _KINDS:
             return f"holds {name}, which is no setting of one"
-        types, kind = _KINDS[name]
-        if not isinstance(value, types) or isinstance(value, bool):
+        expected, kind = _KINDS[name]
+        if not isinstance(value, expected) or isinstance(value, bool):
             return f"has a {name} that is no {kind}"
         words = value if isinstance(value, list) else [value]
         if any(isinstance(word, str) and api_keys_client.key_id_from_secret(word) for word in words):

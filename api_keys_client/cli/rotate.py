@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 import api_keys_client
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.errors import CliError, ExitCode
-from api_keys_client.cli.handover import chosen_place, handover_options
+from api_keys_client.cli.files import read_secret
+from api_keys_client.cli.handover import Handover, handover_options
 from api_keys_client.cli.lifetimes import length
-from api_keys_client.cli.output import document_of
-
-if TYPE_CHECKING:
-    from api_keys_client import CreatedKey
-
-
-SECRET_MOST = 64 * 1024
+from api_keys_client.cli.output import answer, document_of, remark
 
 _NOT_SPARED = "Name another file, or add --overwrite if its content is not needed."
 
@@ -42,11 +35,8 @@ _NOT_SPARED = "Name another file, or add --overwrite if its content is not neede
 def rotate(
     common: CommonOptions,
     key_id: str,
-    words: tuple[str, ...],
-    to_file: str | None,
+    handover: Handover,
     overwrite: bool,
-    to_env_file: tuple[str, str] | None,
-    to_command: bool,
     expires: str | None,
     keep_old: bool,
     leftovers: Literal["refuse", "deactivate", "keep"],
@@ -57,87 +47,54 @@ def rotate(
     deactivated once the new one is stored.
     """
     expires_in = None if expires is None else length("--expires", expires)
-    if to_file is None and overwrite:
+    if handover.to_file is None and overwrite:
         raise CliError("--overwrite is for --to-file. Nothing was sent.")
-    choose = partial(chosen_place, words, to_file, to_env_file, to_command=to_command)
-    place = choose(overwrite=True)
+    if handover.to_file is not None and not overwrite:
+        # A store for a new file refuses to replace one that comes there meanwhile.
+        overwrite = not _is_new(handover.to_file, key_id)
+    place = handover.place(overwrite=overwrite)
     if place is None:
         raise CliError(
             "say where the new secret goes. Nothing was sent.",
             "Add --to-file FILE, --to-env-file FILE NAME, or, at the end, --to-command CMD...",
         )
-    if to_file is not None and not overwrite and _is_new(to_file, key_id):
-        # Nor is what comes there meanwhile lost.
-        place = choose(overwrite=False) or place
-    storing = _Storing(place.store)
     with common.client() as client:
         try:
             rotation = client.rotate(
-                key_id, store=storing, keep_old=keep_old, leftovers=leftovers, expires_in=expires_in
+                key_id, store=place.store, keep_old=keep_old, leftovers=leftovers, expires_in=expires_in
             )
         except KeyboardInterrupt as interruption:
-            raise _interrupted(interruption, key_id, storing, place.name) from interruption
+            # The client says how far it came.
+            notes = getattr(interruption, "__notes__", ["Both keys may be active."])
+            raise CliError(
+                f"interrupted. {' '.join(notes)}",
+                "See which is in use, and deactivate the other one: "
+                f"`api-keys list` says `(replaces {key_id}` of a new one.",
+                ExitCode.INTERRUPTED,
+            ) from interruption
     old = "active" if keep_old else "inactive"
-    common.output.answer(
+    answer(
         {"old_id": rotation.old.id, "old_is_active": keep_old, "stored": place.name, "new": document_of(rotation.new)},
         [("old id", rotation.old.id), ("old state", old), ("new id", rotation.new.id), ("stored", place.name)],
+        as_json=common.as_json,
     )
     if rotation.left_active and leftovers != "keep":
-        common.output.remark(
-            f"Left active, because their descriptions or roles are others: {', '.join(rotation.left_active)}"
-        )
+        remark(f"Left active, because their descriptions or roles are others: {', '.join(rotation.left_active)}")
     if keep_old:
-        common.output.remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
+        remark(f"When nothing uses the old key any more: api-keys deactivate {rotation.old.id}")
     return ExitCode.DONE
 
 
-class _Storing:
-    """A store that knows how far it came."""
-
-    def __init__(self, store: Callable[[CreatedKey], None]) -> None:
-        self._store = store
-        self.new_id: str | None = None
-        self.is_done = False
-
-    def __call__(self, new: CreatedKey) -> None:
-        self.new_id = new.id
-        self._store(new)
-        self.is_done = True
-
-
-def _interrupted(interruption: KeyboardInterrupt, old_id: str, storing: _Storing, place: str) -> CliError:
-    """Gives what is known of both keys, and what to do about them."""
-    code = ExitCode.INTERRUPTED
-    if storing.is_done:
-        return CliError(
-            f"interrupted. The new key {storing.new_id} is stored ({place}); the old one may still be active.",
-            f"When nothing uses the old one any more: api-keys deactivate {old_id}",
-            code,
-        )
-    if storing.new_id is not None:
-        what = f"Keys {old_id} and {storing.new_id} are both active: it is not known which is stored."
-        return CliError(f"interrupted. {what}", "See which is stored, and deactivate the other one.", code)
-    notes = getattr(interruption, "__notes__", ["Both keys may be active."])
-    return CliError(
-        f"interrupted. {' '.join(notes)}",
-        f"Look for `(replaces {old_id}` in `api-keys list`; the next rotation names what this one left.",
-        code,
-    )
-
-
 def _is_new(file: str, key_id: str) -> bool:
-    """Returns whether a file is empty or not there; else it holds the secret of the key that is replaced.
+    """Tells whether a file is empty or not there; if not, it holds the secret of the key that is replaced.
 
     Raises:
-        Stop: it holds anything else, which may be needed.
+        CliError: it holds anything else, which may be needed.
     """
-    # Late, as above.
-    from pydantic import SecretStr
-
     try:
         with open(file, "rb") as opened:
             is_empty = os.fstat(opened.fileno()).st_size == 0
-            found = SecretStr(opened.read(SECRET_MOST).decode("utf-8", "replace").strip())
+            found = read_secret(opened)
     except FileNotFoundError:
         return True
     except OSError as error:

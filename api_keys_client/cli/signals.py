@@ -16,7 +16,7 @@ _CODES: dict[int, ExitCode] = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTE
 
 
 class Interruption:
-    """Whether there was one."""
+    """Whether there was an interruption."""
 
     code: ExitCode | None = None
     """The exit code that it stands for; None without one."""
@@ -25,10 +25,10 @@ class Interruption:
     _raised = False
 
     def raise_once(self) -> None:
-        """Raises it, where nothing is lost by that: raised by the signal itself, it could come before a key is told of.
+        """Raises the interruption where no outcome is lost: a signal can come between a deactivation and its note.
 
         Raises:
-            KeyboardInterrupt: there was one, and this is the first call since.
+            KeyboardInterrupt: there was one, and it was not raised before.
         """
         if self.code is not None and not self._raised:
             self._raised = True
@@ -41,16 +41,16 @@ def interruptible(say: Callable[[str], None], give_up: Callable[[], None]) -> It
 
     Args:
         say: tells the user what happens now; called in another thread.
-        give_up: ends what is under way; called in another thread, since a signal comes in the midst of anything.
+        give_up: ends what is under way; called in another thread.
     """
     seen = Interruption()
-    # One that is ignored, as in the background of some shells, stays so.
+    # A signal that is ignored, as in the background of some shells, stays ignored.
     handled = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
     reading, writing = socket.socketpair()
     writing.setblocking(False)
 
     def watch() -> None:
-        # Told at once, while a handler waits for the main thread, which may wait for an answer itself.
+        # A Python handler runs in the main thread only, which may be waiting for an answer just then.
         while number := reading.recv(1):
             if number[0] not in handled:
                 continue

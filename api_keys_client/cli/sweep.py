@@ -9,7 +9,7 @@ import click
 from api_keys_client.cli.common import CommonOptions, command
 from api_keys_client.cli.deactivate import answers_from, ask, deactivate_all, show
 from api_keys_client.cli.errors import ExitCode
-from api_keys_client.cli.output import show_keys
+from api_keys_client.cli.output import remark, show_keys
 
 
 @command("sweep")
@@ -25,12 +25,12 @@ def sweep(common: CommonOptions, yes: bool, dry_run: bool) -> ExitCode:
         client = stack.enter_context(common.client())
         expired = [ended.record for ended in client.sweep(dry_run=True) if ended.record]
         if dry_run:
-            show_keys(common.output, expired, "expired")
+            show_keys(expired, "expired", as_json=common.as_json)
             return ExitCode.DONE
         if not expired:
-            common.output.remark("No key has expired.")
+            remark("No key has expired.")
         elif answers is not None:
             show(expired)
-            ask(answers, "Deactivate it?" if len(expired) == 1 else f"Deactivate these {len(expired)}?")
+            ask(answers, len(expired))
         # Not what expired since it was shown.
-        return deactivate_all(common.output, client, [record.id for record in expired])
+        return deactivate_all(client, [record.id for record in expired], as_json=common.as_json)

@@ -1,5 +1,6 @@
-"""Which server is tested: both of the sandbox's profiles, or with --api-keys-url a deployment, whose differences
-from docs/guides/server.md are told at the end.
+"""Chooses the server: both of the sandbox's profiles, or with --api-keys-url a deployment.
+
+How a deployment differs from docs/guides/server.md is told at the end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from api_keys_client import ApiKeysError, ConfigurationError
-from api_keys_client.conformance.deployment import Compare, Deployment
+from api_keys_client.conformance.deployment import Compare, Deployment, obey_interrupts
 from api_keys_client.conformance.facts import FACTS, fits
 from api_keys_client.sandbox import Profile, Sandbox
 
@@ -44,7 +45,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Deployment]:
                 deployment = Deployment(str(request.config.getoption("--api-keys-url")), token)
                 request.config.stash[REAL] = deployment
                 request.config.stash[SEEN] = {}
-                deployment.interrupts.obey()
+                obey_interrupts()
                 deployment.active_ids()
             except ConfigurationError as error:
                 pytest.exit(f"the deployment cannot be tested: {error}", returncode=4)
@@ -59,7 +60,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Deployment]:
 
 @pytest.fixture
 def deployment(server: Deployment) -> Iterator[Deployment]:
-    """The server; what a test made on it is deactivated after it."""
+    """Gives the server; what a test made on it is deactivated after it."""
     yield server
     server.tidy()
 
@@ -80,7 +81,7 @@ def compare(request: pytest.FixtureRequest, deployment: Deployment) -> Compare:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    # After an interruption the fixture ends so late that an error of its own would be pytest's.
+    # Not raised by the fixture, which after an interruption ends so late that pytest would show its own error for it.
     real = session.config.stash.get(REAL, None)
     if real and real.leftovers and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

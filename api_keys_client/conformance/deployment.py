@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import ssl
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any, TypeAlias
-from urllib.parse import unquote
-from urllib.request import getproxies, proxy_bypass
 
 import pytest
 import urllib3
 from pydantic import SecretStr, TypeAdapter, ValidationError
-from urllib3.util import make_headers, parse_url
 
 from api_keys_client import (
     ApiKeysClient,
@@ -45,40 +42,29 @@ class SecretHeaders(dict[str, str]):
         return "<headers>"
 
 
-class Interrupts:
-    """Ctrl-C and its like: held back while a key is being made, and after the first one not heard any more."""
+def obey_interrupts() -> None:
+    """Lets Ctrl-C and its like stop the tests once; what follows is the clean-up, which hears no more of them."""
 
-    def __init__(self) -> None:
-        self._held = False
-        self._came = False
-
-    def obey(self) -> None:
-        """Hear them from now on."""
-        for number in _STOPS:
-            signal.signal(number, lambda *_: self._hear())
-
-    @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """What comes during the block takes effect at its end."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-            if self._came:
-                self._stop()
-
-    def _hear(self) -> None:
-        self._came = True
-        if not self._held:
-            self._stop()
-
-    def _stop(self) -> None:
-        # What follows is the clean-up.
+    def stop(*_: object) -> None:
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
-        self._came = False
         raise KeyboardInterrupt
+
+    for number in _STOPS:
+        signal.signal(number, stop)
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Lets an interruption during the block take effect at its end, except on Windows, which cannot hold one back."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Answer:
@@ -94,19 +80,19 @@ class Answer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no body."""
+        """Tells whether there is no body."""
         return not self._body
 
     @property
     def json(self) -> Any:
-        """The body, or None if it is no JSON; a secret in it is a SecretStr."""
+        """Gives the body, or None if it is no JSON; a secret in it is a SecretStr."""
         try:
             return json.loads(self._body, object_hook=_hide)
         except ValueError:
             return None
 
     def is_success(self, schema: type[object]) -> bool:
-        """Whether it is 200 with what the contract promises, the form of times apart."""
+        """Tells whether it is 200 with what the contract promises, the form of times apart."""
         try:
             TypeAdapter(schema).validate_json(self._body)
         except ValidationError:
@@ -115,7 +101,7 @@ class Answer:
 
     @property
     def detail(self) -> Any:
-        """What a refusal says, or None."""
+        """Gives what a refusal says, or None."""
         return self.json.get("detail") if isinstance(self.json, dict) else None
 
 
@@ -128,7 +114,6 @@ class Deployment:
 
     def __init__(self, url: str, token: SecretStr, profile: Profile | None = None) -> None:
         self.profile: Profile | None = profile
-        self.interrupts = Interrupts()
         self.authorization = SecretHeaders({"Authorization": f"Bearer {token.get_secret_value()}"})
         self.leftovers: list[str] = []
         """What may still be active at the end, for a person to read."""
@@ -137,16 +122,16 @@ class Deployment:
         self._cut_off = 0
         trust = ssl.create_default_context()
         self.client = ApiKeysClient(url, token=token, deadline=30, ssl_context=trust)
-        self._pool = pool_for(url, trust)
+        self._pool = pool_for(self.client, trust)
         self.url = url.rstrip("/")
 
     def named(self, purpose: str) -> str:
-        """A description by which this run's keys are found."""
+        """Gives a description by which this run's keys are found."""
         return f"{purpose} #{self._nonce}"
 
     def create(self, purpose: str = "conformance", roles: list[str] | None = None) -> CreatedKey:
-        """A key, made by the client."""
-        with self.interrupts.held_back():
+        """Makes a key with the client."""
+        with interrupts_held_back():
             try:
                 created = self.client.create(self.named(purpose), roles)
             except OutcomeUnknownError:
@@ -159,12 +144,12 @@ class Deployment:
         return created
 
     def call(self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """A raw request; `body` is bytes, or becomes JSON. Headers are the token's, if none are given."""
+        """Makes a raw request; `body` is bytes, or becomes JSON. Headers are the token's, if none are given."""
         headers = SecretHeaders(self.authorization if headers is None else headers)
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         if data is not None:
             headers["Content-Type"] = "application/json"
-        with self.interrupts.held_back():
+        with interrupts_held_back():
             try:
                 response = self._pool.request(
                     method, self.url + path, body=data, headers=headers, redirect=False, retries=False, timeout=30
@@ -179,7 +164,7 @@ class Deployment:
                     self._nearly_full()
                 return answer
             self._cut_off += method == "POST"
-        # Out here: the error has the token in its frames.
+        # Not in the except: pytest would show the error's own frames, which hold the token.
         pytest.fail(f"no answer to {method} {path}: {problem}")
 
     def _nearly_full(self) -> None:
@@ -187,17 +172,17 @@ class Deployment:
             pytest.exit(f"{self.url} is nearly full: the tests need room for three more active keys", returncode=1)
 
     def active_ids(self) -> set[str]:
-        """The ids of all active keys, this run's or not."""
+        """Gives the ids of all active keys, this run's or not."""
         return {record.id for record in self.client.list()}
 
     def tidy(self) -> None:
-        """Deactivate what was made."""
-        with self.interrupts.held_back():
+        """Deactivates what was made."""
+        with interrupts_held_back():
             self._deactivate()
 
     def end(self) -> None:
-        """Deactivate what is left of this run, known or not, and close."""
-        with self.interrupts.held_back():
+        """Deactivates what is left of this run, known or not, and closes the connections."""
+        with interrupts_held_back():
             try:
                 self._made |= {key.id for key in self.client.list() if self._nonce in (key.description or "")}
             except ApiKeysError as error:
@@ -220,16 +205,9 @@ class Deployment:
         return failed
 
 
-def pool_for(url: str, trust: ssl.SSLContext) -> urllib3.PoolManager:
-    """Connections that go the way of the client's: through the environment's proxy, but not to this machine."""
-    address = parse_url(url)
-    host, proxy = address.host or "", getproxies().get(address.scheme or "")
-    try:
-        is_loopback = host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        is_loopback = False
-    if proxy is None or is_loopback or proxy_bypass(host):
+def pool_for(client: ApiKeysClient, trust: ssl.SSLContext) -> urllib3.PoolManager:
+    """Makes connections that go through the client's proxy, if it has one."""
+    configuration = client.generated.api_client.configuration
+    if configuration.proxy is None:
         return urllib3.PoolManager(ssl_context=trust)
-    user = parse_url(proxy).auth
-    headers = make_headers(proxy_basic_auth=unquote(user)) if user else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=trust)
+    return urllib3.ProxyManager(configuration.proxy, proxy_headers=configuration.proxy_headers, ssl_context=trust)

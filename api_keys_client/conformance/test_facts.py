@@ -16,7 +16,7 @@ WRONG = {"Authorization": "Bearer wrong"}
 
 
 def made(deployment: Deployment, **body: object) -> Any:
-    """The record in the raw answer to a creation."""
+    """Gives the record in the raw answer to a creation."""
     answer = deployment.call("POST", KEYS, {"description": deployment.named("fact"), **body})
     assert isinstance(answer.json, dict), answer
     return answer.json

@@ -16,7 +16,7 @@ from api_keys_client import (
     KeyNotFoundError,
     Role,
 )
-from api_keys_client.conformance.deployment import FULL, KEYS, NO_ROLE, UNKNOWN_ID, Deployment
+from api_keys_client.conformance.deployment import FULL, KEYS, NO_ROLE, UNKNOWN_ID, Deployment, interrupts_held_back
 from api_keys_client.sandbox import Sandbox
 
 REQUESTS = [
@@ -178,7 +178,7 @@ def test_a_value_of_the_wrong_type_is_refused(deployment: Deployment, body: dict
 
 def test_a_temporary_key_and_a_rotation(deployment: Deployment) -> None:
     stored: list[CreatedKey] = []
-    with deployment.interrupts.held_back():
+    with interrupts_held_back():
         with deployment.client.temporary_key(deployment.named("temporary")) as temporary:
             assert temporary.id in deployment.active_ids()
             rotation = deployment.client.rotate(temporary.id, store=stored.append)

@@ -25,7 +25,7 @@ Operation: TypeAlias = Literal["create", "list", "get", "deactivate"]
 Profile: TypeAlias = Literal["engine", "spec"]
 
 _ROUTES: Final[tuple[tuple[str, Mapping[str, Operation]], ...]] = (
-    (r"/auth/api_keys/", {"POST": "create", "GET": "list"}),
+    (r"/auth/api_keys/()", {"POST": "create", "GET": "list"}),
     (r"/auth/api_keys/([^/]+)", {"GET": "get"}),
     (r"/auth/api_keys/deactivate/([^/]+)", {"DELETE": "deactivate"}),
 )
@@ -48,10 +48,16 @@ class ReceivedRequest:
 
 def operation_of(request: Request) -> Operation | None:
     """Gives which of the four operations the request asks for, if any."""
+    operations, _ = _route(request.path)
+    return operations.get(request.method)
+
+
+def _route(path: str) -> tuple[Mapping[str, Operation], str]:
+    """Gives the operations at a path by their methods, and the id in the path; none of both where there is nothing."""
     for pattern, operations in _ROUTES:
-        if re.fullmatch(pattern, request.path):
-            return operations.get(request.method)
-    return None
+        if match := re.fullmatch(pattern, path):
+            return operations, match[1]
+    return {}, ""
 
 
 class Answers:
@@ -65,33 +71,28 @@ class Answers:
         self._started_at = time.time()
 
     def answer(self, request: Request) -> Response:
-        """Do what the request asks for, and say what came of it."""
+        """Does what the request asks for, and gives the answer."""
         try:
-            if self._as_engine and request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-                known = request.headers.get("Origin") == "http://localhost"
-                text, status = ("OK", 200) if known else ("Disallowed CORS origin", 400)
-                return PlainResponse(text, status, content_type="text/plain; charset=utf-8")
             if request.path in ("/health", "/openapi.json"):
                 return self._about(request)
             if self._as_engine and request.path == "/users/me" and request.method == "GET":
                 return self._me(_presented(request))
-            for pattern, operations in _ROUTES:
-                if match := re.fullmatch(pattern, request.path):
-                    operation = operations.get(request.method)
-                    if operation is None:
-                        # The engine names the first method only.
-                        allowed = [*operations][: 1 if self._as_engine else None]
-                        raise _Refused(405, "Method Not Allowed", {"Allow": ", ".join(allowed)})
-                    return self._perform(operation, request, *match.groups())
-            return self._redirect(request)
+            operations, key_id = _route(request.path)
+            if not operations:
+                return self._redirect(request)
+            if operation := operations.get(request.method):
+                return self._perform(operation, request, key_id)
+            # The engine names the first method only.
+            allowed = [*operations][: 1 if self._as_engine else None]
+            raise _Refused(405, "Method Not Allowed", {"Allow": ", ".join(allowed)})
         except _Refused as refused:
             return json_response(refused.status, {"detail": refused.detail}, refused.headers)
         except (ValueError, RecursionError, sqlite3.Error):
-            # What the parser or the database cannot take is an error of the engine's own.
+            # The engine doesn't expect what its parser or its database refuses.
             return json_response(500, {"detail": "Something went wrong."})
 
     def _about(self, request: Request) -> Response:
-        """Tells anybody of the server: neither asks for a token."""
+        """Answers the two paths that ask for no token."""
         if request.method != "GET":
             raise _Refused(405, "Method Not Allowed", {"Allow": "GET"})
         if request.path == "/health":
@@ -101,14 +102,15 @@ class Answers:
         return json_response(200, json.loads(re.sub(said.format(r"\d+"), said.format(self._limit), contract)))
 
     def _me(self, token: str) -> Response:
-        """Tells the callers who they are; unlike the four operations, this lets in every active key."""
-        if key := self._store.active_with(token):
-            return json_response(200, {"user_id": key.id, "roles": key.roles, "org_scope": None, "org": None})
-        self._admit(token)
-        return json_response(200, {"user_id": "master-key", "roles": ["ADMIN-KEY"], "org_scope": None, "org": None})
+        """Tells callers who they are; unlike the four operations, this lets in every active key."""
+        key = self._store.active_with(token)
+        if key is None:
+            self._admit(token)
+        user_id, roles = (key.id, key.roles) if key else ("master-key", ("ADMIN-KEY",))
+        return json_response(200, {"user_id": user_id, "roles": roles, "org_scope": None, "org": None})
 
-    def _perform(self, operation: Operation, request: Request, key_id: str = "") -> Response:
-        # The engine's own order: JSON that cannot be read, no token, bad values, a wrong token, the rest.
+    def _perform(self, operation: Operation, request: Request, key_id: str) -> Response:
+        # The order is the engine's: JSON that cannot be read, no token, bad values, a wrong token, the rest.
         body = self._json(request) if operation == "create" else None
         token = _presented(request)
         if operation == "create":
@@ -130,10 +132,8 @@ class Answers:
 
     def _create(self, description: str | None, roles: list[str]) -> Response:
         if _TENANT_ROLE in roles:
-            raise _Refused(
-                400,
-                f"Roles ['{_TENANT_ROLE}'] cannot be assigned via this endpoint; use the tenant signup flow.",
-            )
+            message = f"Roles ['{_TENANT_ROLE}'] cannot be assigned via this endpoint; use the tenant signup flow."
+            raise _Refused(400, message)
         created_at = self._started_at if self._as_engine else time.time()
         try:
             added = self._store.add(description, roles, created_at, self._limit)
@@ -149,7 +149,7 @@ class Answers:
 
     def _redirect(self, request: Request) -> Response:
         toggled = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
-        known = any(re.fullmatch(pattern, toggled) for pattern, _ in _ROUTES)
+        known, _ = _route(toggled)
         if not (known and self._as_engine):
             raise _Refused(404, "Not Found")
         query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
@@ -204,7 +204,7 @@ class Answers:
             return description, []
         if not isinstance(roles, list):
             self._invalid("list_type", ("body", "roles"), "Input should be a valid list", roles)
-        # Whether or not the contract has it: the engine knows this role, and gives it to nobody here.
+        # The engine knows this role, whether or not the contract has it, and refuses it later.
         allowed = [role.value for role in Role if role.value != _TENANT_ROLE]
         if self._as_engine:
             allowed.append(_TENANT_ROLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import threading
@@ -11,31 +10,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
-from types import TracebackType
 from typing import Self, get_args
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
-from api_keys_client.sandbox.answers import (
-    Answers,
-    Operation,
-    Profile,
-    ReceivedRequest,
-    json_response,
-    operation_of,
-)
+from api_keys_client.sandbox.answers import Answers, Operation, Profile, ReceivedRequest, operation_of
 from api_keys_client.sandbox.faults import Dropped, Exchange, Fault
 from api_keys_client.sandbox.keys import KeyStore, StoredKey
 from api_keys_client.sandbox.server import LoopbackServer
 
 MAX_REQUESTS = 10_000
-MAX_BODY_BYTES = 16 * 1024 * 1024
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Sandbox:
@@ -44,15 +30,18 @@ class Sandbox:
     Use it as a context manager, or call `start` and `stop`; mounted elsewhere it needs `stop` only.
     Everything may be called from any thread.
 
-    :param token: what a client authenticates with; None makes one up.
-    :param profile: ``engine`` answers as the engine does, ``spec`` as openapi.json says.
-    :param limit: how many keys can be active at once.
-    :param database: ``:memory:``, or a file whose keys the next sandbox finds again. Secrets are stored hashed.
-    :param host: a loopback address, or ``localhost``.
-    :param port: 0 picks a free one.
-    :param now: gives the time that answers say in their Date, an aware datetime: set forward, keys with an end expire.
-    :raises ValueError: an argument makes no sense, or `host` is not loopback.
-    :raises sqlite3.Error: the file is no database, or another program's, or cannot be used.
+    Args:
+        token: what a client authenticates with; None makes one up.
+        profile: ``engine`` answers as the engine does, ``spec`` as openapi.json says.
+        limit: how many keys can be active at once.
+        database: ``:memory:``, or a file whose keys the next sandbox finds again. Secrets are stored hashed.
+        host: a loopback address, or ``localhost``.
+        port: 0 picks a free one.
+        now: gives the time that answers say in their Date, an aware datetime: set forward, keys with an end expire.
+
+    Raises:
+        ValueError: an argument makes no sense, or `host` is not loopback.
+        sqlite3.Error: the file is no database, or another program's, or cannot be used.
 
     Example:
         >>> with Sandbox() as sandbox, ApiKeysClient(sandbox.url, token=sandbox.token) as client:
@@ -72,7 +61,7 @@ class Sandbox:
         database: str | os.PathLike[str] = ":memory:",
         host: str = "127.0.0.1",
         port: int = 0,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if token is not None and token.split() != [token]:
             raise ValueError("the token must be one word")
@@ -120,7 +109,7 @@ class Sandbox:
             return [fault for _, fault in self._queued]
 
     def start(self) -> Self:
-        """Listen, and answer from background threads; an OSError says that the port cannot be had."""
+        """Listens, and answers from background threads; an OSError says that the port cannot be had."""
         if self._server is not None or self._ending.is_set():
             raise RuntimeError("a sandbox starts once; make a new one")
         try:
@@ -131,7 +120,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """End every connection and thread, drop what waits, and close the database; done at once, and for good."""
+        """Ends every connection and thread, drops what waits, and closes the database; at once, and for good."""
         with self._lock:
             self._ending.set()
         if self._server is not None:
@@ -144,19 +133,15 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def queue(self, fault: Fault, *, operation: Operation | None = None, times: int = 1) -> None:
-        """Let the next `times` requests, of this operation or of any, meet the fault; the first queued is met first.
+        """Lets the next `times` requests, of this operation or of any, meet the fault; the first queued is met first.
 
-        :raises TypeError: it is no fault.
-        :raises ValueError: there is no such operation, so no request could meet the fault.
+        Raises:
+            TypeError: it is no fault.
+            ValueError: there is no such operation, so no request could meet the fault.
         """
         if not isinstance(fault, Fault):
             raise TypeError("a fault is what one of the functions of Fault gives, such as Fault.drop()")
@@ -166,7 +151,7 @@ class Sandbox:
             self._queued.extend((operation, fault) for _ in range(times))
 
     def reset(self) -> None:
-        """Forget keys, faults and requests; what is still under way is dropped and takes no effect."""
+        """Forgets keys, faults and requests; what is still under way is dropped and takes no effect."""
         with self._lock:
             self._ending.set()
             self._ending = threading.Event()
@@ -185,10 +170,7 @@ class Sandbox:
             return self._store.active_with(secret) is not None
 
     def application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Gives the WSGI application, for mounting elsewhere; dropping a connection takes one of Werkzeug's servers."""
-        if earlier := environ.get("werkzeug.request"):
-            # Whoever mounts this may have read the body from the socket already.
-            environ["wsgi.input"] = io.BytesIO(earlier.get_data())
+        """Answers as a WSGI application, mounted elsewhere; dropping a connection takes one of Werkzeug's servers."""
         return self.respond(Request(environ))(environ, start_response)
 
     def respond(self, request: Request) -> Response:
@@ -196,14 +178,9 @@ class Sandbox:
         with self._lock:
             ending = self._ending
         exchange = Exchange(request, partial(self._commit, request, ending), ending, self._background)
-        request.max_content_length = MAX_BODY_BYTES
         try:
             # Read even if unused: on this connection the next request comes after it.
-            if len(request.get_data()) == MAX_BODY_BYTES:
-                # Of chunks, Werkzeug gives as much as it may without a word.
-                raise RequestEntityTooLarge
-        except RequestEntityTooLarge:
-            return json_response(413, {"detail": "Request Entity Too Large"}, {"Connection": "close"})
+            request.get_data()
         except (ClientDisconnected, OSError):
             return exchange.drop()
         received = ReceivedRequest(request.method, request.path, operation_of(request))

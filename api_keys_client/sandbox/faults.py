@@ -9,7 +9,6 @@ A connection that is dropped is reset. For development and tests only.
 from __future__ import annotations
 
 import os
-import selectors
 import socket
 import struct
 import threading
@@ -30,27 +29,21 @@ class Dropped(Exception):
     """Raised by a fault: the request gets no answer, and its connection is reset."""
 
 
+@dataclass(repr=False)
 class Exchange:
     """One request, and what a fault can do with it.
 
-    `answer` and `pause` raise :class:`Dropped` once the sandbox was reset or stopped.
+    `answer` and `pause` raise `Dropped` once the sandbox was reset or stopped.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        answer: Callable[[], Response],
-        ending: threading.Event,
-        background: list[threading.Thread],
-    ) -> None:
-        self.answer = answer
-        """Do what was asked, and give the answer."""
-        self._request = request
-        self._ending = ending
-        self._background = background
+    _request: Request
+    answer: Callable[[], Response]
+    """Does what was asked, and gives the answer."""
+    _ending: threading.Event
+    _background: list[threading.Thread]
 
     def answer_later(self, seconds: float) -> None:
-        """Do what was asked `seconds` from now, in the background; the answer is lost."""
+        """Does what was asked `seconds` from now, in the background; the answer is lost."""
 
         def answer() -> None:
             with suppress(Dropped):
@@ -62,22 +55,23 @@ class Exchange:
         thread.start()
 
     def pause(self, seconds: float) -> None:
-        """Wait that long."""
+        """Waits that long."""
         if self._ending.wait(seconds):
             raise Dropped
 
     def client_is_gone(self) -> bool:
-        """Tells whether the client has closed the connection."""
+        """Tells whether the client has closed the connection; afterwards the connection must be dropped."""
         connection = self._connection()
+        connection.settimeout(_POLL)
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(connection, selectors.EVENT_READ)
-                return bool(selector.select(0)) and not connection.recv(1, socket.MSG_PEEK)
+            return not connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return False
         except OSError:
             return True
 
     def drop(self) -> Response:
-        """Have the connection reset: a response that makes Werkzeug's servers end it before they send a byte."""
+        """Has the connection reset, by a response that makes Werkzeug's servers end it before they send a byte."""
         connection = self._connection()
         with suppress(OSError):
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -96,7 +90,7 @@ class Exchange:
 class Fault:
     """What happens to one request instead of an answer; made by the static methods below.
 
-    A fault of one's own is a name and a function from an :class:`Exchange` to a response.
+    A fault of one's own is a name and a function from an `Exchange` to a response.
 
     Example:
         >>> sandbox.queue(Fault.drop(committed=True), operation="create")
@@ -110,7 +104,7 @@ class Fault:
 
     @staticmethod
     def drop(*, committed: bool = False) -> Fault:
-        """Reset the connection without an answer."""
+        """Resets the connection without an answer."""
 
         def act(exchange: Exchange) -> Response:
             if committed:
@@ -121,7 +115,7 @@ class Fault:
 
     @staticmethod
     def commit_late(seconds: float) -> Fault:
-        """Reset the connection now; the request takes effect `seconds` later."""
+        """Resets the connection now; the request takes effect `seconds` later."""
 
         def act(exchange: Exchange) -> Response:
             exchange.answer_later(seconds)
@@ -131,7 +125,7 @@ class Fault:
 
     @staticmethod
     def delay(seconds: float) -> Fault:
-        """Wait, then do what was asked and answer."""
+        """Waits, then does what was asked and answers."""
 
         def act(exchange: Exchange) -> Response:
             exchange.pause(seconds)
@@ -141,7 +135,7 @@ class Fault:
 
     @staticmethod
     def silence(*, committed: bool = False) -> Fault:
-        """Never answer: the connection stays open until the client leaves, or the sandbox is reset or stopped."""
+        """Never answers: the connection stays open until the client leaves, or the sandbox is reset or stopped."""
 
         def act(exchange: Exchange) -> Response:
             if committed:
@@ -154,7 +148,7 @@ class Fault:
 
     @staticmethod
     def status(code: int, detail: object = None, *, retry_after: int | str | None = None) -> Fault:
-        """Answer `code` and do nothing.
+        """Answers `code` and does nothing.
 
         `detail` is what the body's `detail` says (any JSON value), by default the status's name.
         `retry_after` is the Retry-After header: seconds, or an HTTP date.
@@ -169,7 +163,7 @@ class Fault:
 
     @staticmethod
     def garbage(*, committed: bool = True) -> Fault:
-        """Answer 200 with a page that is not JSON."""
+        """Answers 200 with a page that is not JSON."""
 
         def act(exchange: Exchange) -> Response:
             if committed:
@@ -180,7 +174,7 @@ class Fault:
 
     @staticmethod
     def truncated(*, chunked: bool = False) -> Fault:
-        """Do what was asked, but close the connection half-way through the answer's body.
+        """Does what was asked, but closes the connection half-way through the answer's body.
 
         The body falls short of its Content-Length or, with `chunked`, lacks its last chunk. An answer
         that has no body becomes a 200 with half of one.
@@ -199,7 +193,7 @@ class Fault:
 
     @staticmethod
     def hold(arrived: threading.Event, release: threading.Event, *, committed: bool = False) -> Fault:
-        """Set `arrived`, wait for `release`, then answer: for tests that put requests in an order.
+        """Sets `arrived`, waits for `release`, then answers: for tests that put requests in an order.
 
         With `committed` the request has taken effect when `arrived` is set, without it not before `release` is.
         A client that leaves meanwhile changes nothing.

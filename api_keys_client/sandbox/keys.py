@@ -9,21 +9,20 @@ import secrets
 import sqlite3
 import time
 import uuid
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-_OPEN: Final = """
-    pragma synchronous = off; -- a killed sandbox loses nothing so, only a machine without power might
-    pragma user_version = 1; -- written so that a file that cannot be fails here
+_APPLICATION_ID: Final = 0x41504B53
+"""By which SQLite's files say whose they are."""
+_OPEN: Final = f"""
+    pragma synchronous = off; -- only a machine that loses its power loses a key by this
+    pragma application_id = {_APPLICATION_ID}; -- fails here if the file cannot be written
     create table if not exists sandbox_keys (
         id text primary key, digest blob not null, description text, roles text not null,
         created_at real not null, deactivated_at real
     )
 """
-_OPEN_COLUMNS: Final = {"id", "digest", "description", "roles", "created_at", "deactivated_at"}
-_TABLES: Final = (
-    "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite^_%' escape '^'"
-)
 _COLUMNS: Final = "id, description, roles, created_at, deactivated_at"
 _ACTIVE: Final = "from sandbox_keys where deactivated_at is null"
 
@@ -55,10 +54,8 @@ class KeyStore:
                 raise sqlite3.OperationalError(error.strerror) from None
         self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         try:
-            tables = {name for (name,) in self._connection.execute(_TABLES)}
-            info = self._connection.execute("select name from pragma_table_info('sandbox_keys')")
-            columns = {name for (name,) in info}
-            if (tables, columns) not in ((set(), set()), ({"sandbox_keys"}, _OPEN_COLUMNS)):
+            (whose,) = self._connection.execute("pragma application_id").fetchone()
+            if whose != _APPLICATION_ID and self._connection.execute("select * from sqlite_master").fetchone():
                 raise sqlite3.DatabaseError("it is the database of another program")
             self._connection.executescript(_OPEN)
         except sqlite3.Error:
@@ -85,39 +82,36 @@ class KeyStore:
 
     def find(self, key_id: str) -> StoredKey | None:
         """Gives the key with this id, active or not."""
-        return next(iter(self._select("from sandbox_keys where id = ?", key_id)), None)
+        return next(self._select("from sandbox_keys where id = ?", key_id), None)
 
     def active(self) -> list[StoredKey]:
         """Gives the active keys in the order of their digests, which has nothing to do with their age."""
-        return self._select(f"{_ACTIVE} order by digest")
+        return [*self._select(f"{_ACTIVE} order by digest")]
 
     def all(self) -> list[StoredKey]:
         """Gives every key, active or not, in the order of creation."""
-        return self._select("from sandbox_keys order by rowid")
+        return [*self._select("from sandbox_keys order by rowid")]
 
     def deactivate(self, key_id: str) -> StoredKey | None:
-        """Deactivate the key, again if it was inactive already."""
+        """Deactivates the key, again if it was inactive already."""
         self._connection.execute("update sandbox_keys set deactivated_at = ? where id = ?", (time.time(), key_id))
         return self.find(key_id)
 
     def active_with(self, secret: str) -> StoredKey | None:
         """Gives the active key whose secret this is."""
-        return next(iter(self._select(f"{_ACTIVE} and digest = ?", _digest(secret))), None)
+        return next(self._select(f"{_ACTIVE} and digest = ?", _digest(secret)), None)
 
     def clear(self) -> None:
-        """Forget every key."""
+        """Forgets every key."""
         self._connection.execute("delete from sandbox_keys")
 
     def close(self) -> None:
-        """Close the database; a `:memory:` one is gone with that."""
+        """Closes the database; a `:memory:` one is gone with that."""
         self._connection.close()
 
-    def _select(self, rest: str, *values: str | bytes) -> list[StoredKey]:
-        rows = self._connection.execute(f"select {_COLUMNS} {rest}", values)
-        return [
-            StoredKey(key_id, description, tuple(json.loads(roles)), created_at, deactivated_at)
-            for key_id, description, roles, created_at, deactivated_at in rows
-        ]
+    def _select(self, rest: str, *values: str | bytes) -> Iterator[StoredKey]:
+        for key_id, description, roles, *times in self._connection.execute(f"select {_COLUMNS} {rest}", values):
+            yield StoredKey(key_id, description, tuple(json.loads(roles)), *times)
 
 
 def _digest(secret: str) -> bytes:

@@ -29,7 +29,7 @@ class LoopbackServer(ThreadedWSGIServer):
 
     def __init__(self, host: str, port: int, application: WSGIApplication, now: Callable[[], datetime]) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Left to bind by itself, Werkzeug's server prints a failure and exits.
+        # If Werkzeug's server binds by itself, it prints a failure and exits.
         with socket.create_server((host, port), family=family, backlog=128) as listener:
             super().__init__(host, port, application, _Handler, fd=listener.fileno())
         self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
@@ -39,7 +39,7 @@ class LoopbackServer(ThreadedWSGIServer):
         self._accepting.start()
 
     def stop(self) -> None:
-        """Accept nothing more, let answers under way go out, and end every connection and thread."""
+        """Accepts nothing more, lets answers under way go out, and ends every connection and thread."""
         self.shutdown()
         self._accepting.join()
         for how, patience in ((socket.SHUT_RD, _PATIENCE), (socket.SHUT_RDWR, None)):
@@ -51,7 +51,7 @@ class LoopbackServer(ThreadedWSGIServer):
                 thread.join(patience)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection's requests in a thread that `stop` can find."""
+        """Answers a connection's requests in a thread that `stop` can find."""
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         self._open[thread] = request
         thread.start()
@@ -64,7 +64,7 @@ class LoopbackServer(ThreadedWSGIServer):
             del self._open[threading.current_thread()]
 
     def shutdown_request(self, request: Any) -> None:
-        """Close without the orderly goodbye, which would take the reset from a dropped connection."""
+        """Closes without a shutdown, which would make an orderly end of the reset of a dropped connection."""
         self.close_request(request)
 
 
@@ -73,7 +73,7 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Keep quiet: the terminal belongs to whoever runs the tests."""
+        """Prints nothing: the terminal belongs to whoever runs the tests."""
 
     def make_environ(self) -> WSGIEnvironment:
         """Reads the request as the engine does, where Werkzeug would join headers, or tidy up the path."""
@@ -83,18 +83,18 @@ class _Handler(WSGIRequestHandler):
                 environ[variable] = self.headers[name]
         target = self.requestline.split()[1]
         if not re.match("/(?!/|%2f)", target, re.IGNORECASE):
-            # No operation has such a path.
+            # Quoted as a whole it matches no operation.
             environ["PATH_INFO"] = quote(target, safe="")
         return environ
 
     def run_wsgi(self) -> None:
-        """Answer one request, and leave the connection open, which Werkzeug's own method never does."""
+        """Answers one request, and leaves the connection open, which Werkzeug's own method never does."""
         lengths = {*self.headers.get_all("Content-Length", [])}
         nameless = self.request_version == "HTTP/1.1" and "Host" not in self.headers
-        # A line without a colon is a defect.
+        # The parser's defects are lines without a colon.
         malformed = nameless or self.headers.defects or len(lengths) > 1
         if malformed or not all(re.fullmatch("[0-9]{1,18}", length) for length in lengths):
-            # As the engine's server: what is behind it cannot be told from the next request.
+            # As the engine's server does: nobody knows where this request ends and the next one begins.
             self.close_connection = True
             self.wfile.write(_INVALID)
             return
@@ -109,7 +109,7 @@ class _Handler(WSGIRequestHandler):
         if self.close_connection:
             headers["Connection"] = "close"
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        # One write for the whole, so that it leaves in as few packets as can be.
+        # Written at once, so that it leaves in few packets.
         unsent = f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1")
         try:
             for data in body:

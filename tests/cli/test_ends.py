@@ -58,7 +58,7 @@ MISTAKES: dict[str, list[tuple[str, ...]]] = {
     ],
     "create": [
         ("create --role KING --show", "VALIDATION-USER"),
-        ("create --role task_admin --show", "Did you mean --role TASK-ADMIN?"),
+        ("create --role task_admin --show", "--role takes one of DEFAULT-RULE-ADMIN, TASK-ADMIN"),
         ("create --output -", "--to-file", "--to-command"),
         ("create --to-file a --to-env-file b C", "to one place"),
         ("create --show echo", "--to-command, at the end"),

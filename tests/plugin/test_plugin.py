@@ -85,7 +85,7 @@ def test_a_marker_that_makes_no_sense_is_an_error(pytester: pytest.Pytester) -> 
         "'spec'": "*takes profile=, limit= and faults= only*",
         "profile='specification'": "*the profile is one of engine, spec*",
         "limit='many'": "*cannot be obeyed*",
-        "faults=Fault.drop()": "*faults= is a list of faults*",
+        "faults=Fault.drop()": "*cannot be obeyed: 'Fault' object is not iterable*",
         "faults=[Fault.drop]": "*a fault is what one of the functions of Fault gives*",
         "faults=[('creates', Fault.drop())]": "*the operation is one of create, list, get, deactivate*",
     }

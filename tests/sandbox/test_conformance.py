@@ -164,13 +164,18 @@ def test_raw_requests_take_the_proxy_that_the_client_takes(monkeypatch: pytest.M
     monkeypatch.setenv("HTTPS_PROXY", "http://user:p%40ss@proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "inside.example")
     trust = ssl.create_default_context()
-    through = pool_for("https://engine.example", trust)
+
+    def pool(url: str) -> urllib3.PoolManager:
+        with ApiKeysClient(url, token="any") as client:
+            return pool_for(client, trust)
+
+    through = pool("https://engine.example")
     assert isinstance(through, urllib3.ProxyManager)
     assert through.proxy is not None
     assert through.proxy.host == "proxy.example"
-    assert through.proxy_headers == urllib3.make_headers(proxy_basic_auth="user:p@ss")
+    assert dict(through.proxy_headers) == {"Proxy-Authorization": "Basic dXNlcjpwQHNz"}
     for url in ("https://inside.example", "https://localhost:8443"):
-        assert not isinstance(pool_for(url, trust), urllib3.ProxyManager)
+        assert not isinstance(pool(url), urllib3.ProxyManager)
 
 
 @on_posix

@@ -21,8 +21,6 @@ BAD = "Authorization: Bearer wrong"
 JSON = "Content-Type: application/json"
 LIST, CREATE, ID = f"GET {KEYS}", f"POST {KEYS}", "{id}"
 END = f"DELETE {KEYS}deactivate/"
-PREFLIGHT = f"OPTIONS {KEYS}"
-ASKED = "Access-Control-Request-Method: POST"
 
 
 class Measured(NamedTuple):
@@ -93,8 +91,6 @@ MEASURED = [
     Measured("two slashes last", 404, 0, "GET /auth/api_keys//"),
     Measured("an absolute target", 404, 0, f"GET http://x{KEYS}"),
     Measured("another method", 405, 0, f"PATCH {KEYS}"),
-    Measured("preflight", 200, 0, PREFLIGHT, ("Origin: http://localhost", ASKED)),
-    Measured("preflight from elsewhere", 400, 0, PREFLIGHT, ("Origin: http://x", ASKED)),
     Measured("two lengths", 400, 0, CREATE, (GOOD, JSON, "Content-Length: 2", "Content-Length: 3"), b"{}"),
     Measured("no host", 400, 0, LIST, (GOOD, "-Host")),
     Measured("no colon", 400, 0, LIST, (GOOD, "no colon")),

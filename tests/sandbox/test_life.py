@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import socket
 import sqlite3
 import stat
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_httpserver import HTTPServer
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client as WsgiClient
 from werkzeug.wrappers import Response
@@ -193,16 +191,6 @@ def test_a_port_is_in_use_until_the_stop(engine: Sandbox, caller: Caller, capfd:
     engine.stop()
     with Sandbox(port=port) as third:
         assert third.url == engine.url
-
-
-def test_as_a_wsgi_application_whose_body_was_read_already() -> None:
-    sandbox = Sandbox()
-    with sandbox_stopped(sandbox), HTTPServer("127.0.0.1") as server:
-        server.expect_request(re.compile("/")).respond_with_handler(
-            lambda request: Response.from_app(sandbox.application, request.environ)
-        )
-        with caller_on(server.url_for(""), sandbox.token) as caller:
-            assert caller.create(description="twice read")["description"] == "twice read"
 
 
 def test_as_a_wsgi_application_under_a_prefix() -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 from werkzeug.wrappers import Request as WSGIRequest
 
 from api_keys_client.sandbox import Sandbox, application
@@ -77,16 +74,6 @@ def test_a_length_that_is_none_is_400_and_ends_the_connection(engine: Sandbox, l
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b"\r\n\r\nInvalid HTTP request received.")
     assert engine.requests == []
-
-
-def test_chunks_without_measure_are_refused_before_they_are_kept(engine: Sandbox) -> None:
-    chunks = (b" " * 1024 * 1024 for _ in range(64))
-    with urllib3.HTTPConnectionPool("127.0.0.1", urlsplit(engine.url).port, retries=False) as pool:
-        # The connection is closed, whether the answer can be read or not.
-        with suppress(urllib3.exceptions.ProtocolError):
-            assert pool.request("POST", KEYS, body=chunks).status == 413
-        assert pool.request("GET", "/elsewhere").status == 404
-    assert engine.keys() == []
 
 
 def test_only_so_many_requests_are_remembered(engine: Sandbox) -> None:
