@@ -60,8 +60,6 @@ _MAX_UPDATES = 5
 _MAX_LINKS = 40
 """After so many symlinks they lead in a circle, and the last one is refused."""
 
-_REASONS = {errno.EBUSY: "it is a mount of its own, which cannot be replaced: mount its folder instead"}
-
 
 def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
     """Gives the path made absolute, if a secret can be kept there.
@@ -145,6 +143,13 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
+def reason(error: Exception) -> str:
+    """Says why a call of the system failed, without the path or what else the error's text holds."""
+    if isinstance(error, OSError) and error.errno == errno.EBUSY:
+        return "it is a mount of its own, which cannot be replaced: mount its folder instead"
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
 @contextmanager
 def _not_stored(target: Path) -> Iterator[None]:
     """Turns what fails into a NotStored that names the file."""
@@ -154,7 +159,7 @@ def _not_stored(target: Path) -> Iterator[None]:
     except NotStored as error:
         problem = str(error)
     except OSError as error:
-        problem = _reason(error)
+        problem = reason(error)
     raise NotStored(printable(f"{target}: {problem}")) from None
 
 
@@ -195,7 +200,7 @@ def _put_if_unchanged(beside: str, target: Path, before: Version | None) -> bool
     except FileExistsError:
         return False
     except OSError as error:
-        raise NotStored(f"{_reason(error)}: make an empty file of that name first") from None
+        raise NotStored(f"{reason(error)}: make an empty file of that name first") from None
     return True
 
 
@@ -226,7 +231,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | flags, 0o600)
     except OSError as error:
-        raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {_reason(error)}") from None
+        raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {reason(error)}") from None
     try:
         until, wait = time.monotonic() + LOCK_SECONDS, 0.001
         while not _lock(handle):
@@ -248,7 +253,7 @@ def _problem(target: Path) -> str | None:
     try:
         return _unfit(target)
     except OSError as error:
-        return _reason(error)
+        return reason(error)
     except ValueError:
         return "it is no path"
 
@@ -297,7 +302,3 @@ def _lost_with(target: Path, found: os.stat_result) -> str | None:
     if "system.posix_acl_access" in attributes:
         return f"it has an ACL, which would be lost: setfacl -b {name}"
     return None
-
-
-def _reason(error: OSError) -> str:
-    return _REASONS.get(error.errno or 0) or error.strerror or type(error).__name__

@@ -18,15 +18,13 @@ from pydantic import SecretStr
 
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.validation import invalid_argument
-from api_keys_client._files import check_place, is_full, printable, replace_file, update_file
-from api_keys_client._programs import check_program, run_program
+from api_keys_client._files import check_place, is_full, printable, reason, replace_file, update_file
+from api_keys_client._programs import NotStarted, ProgramFailed, check_program, run_program
 from api_keys_client.errors import NotStored
 
 __all__ = ["CommandFailed", "command", "env_file", "file"]
 
 Store: TypeAlias = Callable[[CreatedKey], None]
-
-MAX_STDERR = 2_000
 
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
 _LINE = re.compile(
@@ -118,7 +116,7 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
         InvalidRequestError: argv is not a list of strings that a program can be given, or timeout no number of seconds.
     """
     words = check_program(argv, timeout)
-    return lambda new: _run(words, timeout, new.key)
+    return lambda new: _give(words, timeout, new.key)
 
 
 def _text_of(target: Path) -> SecretStr:
@@ -130,7 +128,7 @@ def _text_of(target: Path) -> SecretStr:
     try:
         text = SecretStr(target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else "")
     except OSError as error:
-        raise NotStored(error.strerror or type(error).__name__) from None
+        raise NotStored(reason(error)) from None
     begin = text.get_secret_value()[:2].encode("utf-8", "surrogateescape")
     if begin in (BOM_UTF16_LE, BOM_UTF16_BE) or "\0" in text.get_secret_value():
         raise NotStored("it is no UTF-8: save it in that encoding first")
@@ -162,24 +160,10 @@ def _quoted(secret: SecretStr, quote: str) -> SecretStr:
     return SecretStr(f"{quote}{secret.get_secret_value()}{quote}")
 
 
-def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
-    length = len(secret.get_secret_value().encode())
+def _give(argv: list[str], timeout: float, secret: SecretStr) -> None:
     try:
-        # So much more that a secret across the cut is known for one.
-        ended = run_program(argv, stdin=secret, timeout=timeout, most=MAX_STDERR + length)
-    except (OSError, ValueError, RuntimeError) as error:
-        problem = f"could not be started: {getattr(error, 'strerror', None) or type(error).__name__}"
-        raise NotStored(printable(f"{argv[0]} {problem}")) from None
-    if ended.problem:
-        said = _said(ended.stderr, secret)
-        raise CommandFailed(f"{printable(f'{argv[0]} {ended.problem}')}{': ' if said else ''}{said}")
-
-
-def _said(stderr: SecretStr, secret: SecretStr) -> str:
-    """Gives the beginning of what a command said, without the secret."""
-    wanted = secret.get_secret_value().encode()
-    # As long as the secret, so that what comes behind stays where the cut is.
-    mask = b"[secret]".ljust(len(wanted), b"\0")[: len(wanted)]
-    said = stderr.get_secret_value().encode("utf-8", "surrogateescape").replace(wanted, mask)[:MAX_STDERR]
-    text = said.replace(b"\0", b"").decode("utf-8", "replace")
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text).strip()
+        run_program(argv, stdin=secret, timeout=timeout)
+    except NotStarted as error:
+        raise NotStored(f"{printable(argv[0])} {error}") from None
+    except ProgramFailed as error:
+        raise CommandFailed(f"{printable(argv[0])} {error}") from None

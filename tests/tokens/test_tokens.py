@@ -210,7 +210,7 @@ class TestACommand:
             ("", "empty"),
             ("print('s' * 1024 * 1024)", "longer than 64 KiB"),
             ("import sys; sys.stdout.buffer.write(b's3cret\\xff')", "no UTF-8"),
-            ("import sys; print('s3cret'); sys.exit('s3cret is sealed')", r"ended with 1: \[token\] is sealed"),
+            ("import sys; print('s3 s3cret-1'); sys.exit('s3cret-1 is sealed')", r"ended with 1: \[secret\] is sealed"),
             ("import sys; sys.stderr.write('x' * 1024 * 1024); sys.exit(3)", "ended with 3: x{2000}[.]"),
             ("import sys; sys.stderr.buffer.write(b'\\xff\\x1b[31m'); sys.exit(3)", r"ended with 3: \[31m\."),
         ],
