@@ -14,7 +14,6 @@ from api_keys_client._core.creations import Creation
 from api_keys_client._core.generated import ApiKeyResponse, Role
 from api_keys_client._core.markers import MAX_MARKER, FoundLeftovers, leftovers_of, strip_marker
 from api_keys_client._core.operations import CreatedKey
-from api_keys_client._core.policy import note
 from api_keys_client._core.validation import canonical_id, checked_description, invalid_argument
 from api_keys_client._transport.concurrency import call_user_function_async
 from api_keys_client.errors import ApiKeysError, InvalidRequestError, NotStored, Outcome, RotationError
@@ -58,7 +57,9 @@ class AsyncRotation:
                 except ApiKeysError as error:
                     failed[key_id] = error
         except BaseException as interruption:
-            note(interruption, f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active.")
+            interruption.add_note(
+                f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active."
+            )
             raise
         self._ending = [*failed]
         if failed:
@@ -207,9 +208,9 @@ async def replace(
     except BaseException as interruption:
         if stage == "verify":
             report, _ = await undo(executor, creation, new.id)
-            note(interruption, report)
+            interruption.add_note(str(report))
         else:
-            note(interruption, f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
+            interruption.add_note(f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
         raise
     if stage == "store" and not isinstance(cause, NotStored):
         raise RotationError(
@@ -233,6 +234,6 @@ async def replace(
         next_step=report.next_step,
     )
     if interrupted_by:
-        note(interrupted_by, failure)
+        interrupted_by.add_note(str(failure))
         raise interrupted_by
     raise failure from cause

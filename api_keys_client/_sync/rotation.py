@@ -13,7 +13,6 @@ from api_keys_client._core.creations import Creation
 from api_keys_client._core.generated import ApiKeyResponse, Role
 from api_keys_client._core.markers import MAX_MARKER, FoundLeftovers, leftovers_of, strip_marker
 from api_keys_client._core.operations import CreatedKey
-from api_keys_client._core.policy import note
 from api_keys_client._core.validation import canonical_id, checked_description, invalid_argument
 from api_keys_client._sync.creations import create_or_undo, undo
 from api_keys_client._sync.executor import Executor
@@ -59,7 +58,9 @@ class Rotation:
                 except ApiKeysError as error:
                     failed[key_id] = error
         except BaseException as interruption:
-            note(interruption, f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active.")
+            interruption.add_note(
+                f"The new key {self.new.id} is in place; {', '.join(self._ending)} may still be active."
+            )
             raise
         self._ending = [*failed]
         if failed:
@@ -208,9 +209,9 @@ def replace(
     except BaseException as interruption:
         if stage == "verify":
             report, _ = undo(executor, creation, new.id)
-            note(interruption, report)
+            interruption.add_note(str(report))
         else:
-            note(interruption, f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
+            interruption.add_note(f"Keys {old.id} and {new.id} are both active: nobody knows which is stored.")
         raise
     if stage == "store" and not isinstance(cause, NotStored):
         raise RotationError(
@@ -234,6 +235,6 @@ def replace(
         next_step=report.next_step,
     )
     if interrupted_by:
-        note(interrupted_by, failure)
+        interrupted_by.add_note(str(failure))
         raise interrupted_by
     raise failure from cause

@@ -403,6 +403,9 @@ class TestAnAnswerThatNamesAnotherKey:
         assert sandbox.accepts(foreign.key.get_secret_value())
         assert "has been deactivated" not in str(caught.value)
         assert "No such key was seen" in str(caught.value)
+        if secret:
+            assert isinstance(caught.value, OutcomeUnknownError)
+            assert f"key {foreign.id}, which is not known to be the one" in caught.value.reason
 
     @pytest.mark.parametrize(("secret", "bearing"), [(True, True), (False, False)])
     def test_ends_no_old_key_in_a_rotation(

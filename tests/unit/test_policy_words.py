@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from api_keys_client import Outcome, OutcomeUnknownError, UnexpectedResponseError
-from api_keys_client._core.policy import never_ended, note, other_key_answered
+from api_keys_client import Outcome, UnexpectedResponseError
+from api_keys_client._core.policy import never_ended
 from tests.support.judging import ALL, BROKEN, CLOSED, CREATE, KEY_ID, NOT_SENT, READS, answer, failed
 
 
@@ -118,23 +118,8 @@ def test_a_place_is_told_where_it_could_not_be_reached() -> None:
     assert place not in str(failed(READS["list"], BROKEN, attempt=3))
 
 
-def test_an_interruption_is_told_what_it_means() -> None:
-    interruption = KeyboardInterrupt()
-    note(interruption, 7)
-    assert vars(interruption)["__notes__"] == ["7"]
-
-
 def test_a_key_that_nothing_could_end_any_more_is_told() -> None:
     error = never_ended(KEY_ID)
     told = f"Key {KEY_ID} may still be active: its program or event loop ended before it could be deactivated."
     assert (error.args, error.key_id, error.outcome) == ((told,), KEY_ID, Outcome.UNKNOWN)
     assert error.next_step == "Deactivate it."
-
-
-def test_the_record_of_another_key_is_told() -> None:
-    error = other_key_answered(KEY_ID, attempts=2)
-    assert isinstance(error, OutcomeUnknownError)
-    reason = f"the server answered with key {KEY_ID}, which is not known to be the one that was to be created"
-    assert error.reason == reason
-    assert error.args == (f"create: {reason}. A key may have been created; its secret is lost.",)
-    assert (error.status, error.attempts, error.outcome, error.key_id) == (200, 2, Outcome.UNKNOWN, None)
