@@ -22,29 +22,6 @@ from pydantic import SecretStr
 from api_keys_client._core.validation import invalid_argument
 from api_keys_client.errors import NotStored
 
-if sys.platform == "win32":
-
-    def _lock(handle: int) -> bool:
-        return handle > 0
-
-    def _unlock(handle: int) -> None:
-        return
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> bool:
-        # Not lockf, whose locks do not keep the threads of a process apart.
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
-
-    def _unlock(handle: int) -> None:
-        # Closing it would leave the lock to a process that was forked meanwhile.
-        fcntl.flock(handle, fcntl.LOCK_UN)
-
-
 Content: TypeAlias = Callable[[], SecretStr]
 Version: TypeAlias = tuple[int, ...]
 
@@ -82,14 +59,22 @@ def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
         raise invalid_argument(
             "A file's path is relative, and the working directory is gone or cannot be read."
         ) from None
-    # Each folder on the way holds a link that others could point elsewhere.
-    for _ in range(_MAX_LINKS):
-        if not (follow_symlinks and target.is_symlink()):
-            break
-        if problem := _open_to_others(target.parent):
-            raise invalid_argument(printable(f"The symlink {target} cannot be followed: {problem}."))
-        target = Path(os.path.normpath(target.parent / os.readlink(target)))
-    if problem := _problem(target):
+    problem = None
+    try:
+        # Each folder on the way holds a link that others could point elsewhere.
+        for _ in range(_MAX_LINKS):
+            if not (follow_symlinks and target.is_symlink()):
+                break
+            if problem := _open_to_others(target.parent):
+                problem = f"it is a symlink that cannot be followed: {problem}"
+                break
+            target = Path(os.path.normpath(target.parent / os.readlink(target)))
+        problem = problem or _problem(target)
+    except OSError as error:
+        problem = reason(error)
+    except ValueError:
+        problem = "it is no path"
+    if problem:
         raise invalid_argument(printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
 
@@ -226,39 +211,40 @@ def _locked(folder: Path) -> Iterator[None]:
     The lock is a file of its own, because the target is replaced, and anyone who reads the folder could lock that.
     It stays there: whoever deleted it would let in two at once.
     """
-    # A symlink is not followed, and a FIFO not waited for.
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if sys.platform == "win32":
+        yield
+        return
+    # Not there on Windows.
+    import fcntl
+
     try:
-        handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | flags, 0o600)
+        # A symlink is not followed, and a FIFO not waited for.
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(folder / LOCK_NAME, flags, 0o600)
     except OSError as error:
         raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {reason(error)}") from None
     try:
         until, wait = time.monotonic() + LOCK_SECONDS, 0.001
-        while not _lock(handle):
+        while True:
+            # Asked again and again: the system's own wait has no limit. Not by lockf, which does not keep threads apart.
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             if time.monotonic() > until:
                 raise NotStored(f"its lock, {LOCK_NAME} beside it, was not free for {LOCK_SECONDS:g} seconds")
-            # The system's own wait for a lock has no limit.
             time.sleep(wait)
             wait = min(2 * wait, 0.1)
         try:
             yield
         finally:
-            _unlock(handle)
+            # Closing it would leave the lock to a process that was forked meanwhile.
+            fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
 
 
 def _problem(target: Path) -> str | None:
     """Says why a secret cannot be kept there; None if it can."""
-    try:
-        return _unfit(target)
-    except OSError as error:
-        return reason(error)
-    except ValueError:
-        return "it is no path"
-
-
-def _unfit(target: Path) -> str | None:
     found = None
     with suppress(FileNotFoundError, NotADirectoryError):
         found = os.lstat(target)
