@@ -226,7 +226,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         until, wait = time.monotonic() + LOCK_SECONDS, 0.001
         while True:
-            # Asked again and again: the system's own wait has no limit. Not by lockf, which does not keep threads apart.
+            # Asked again and again: the system's own wait has no limit. Unlike lockf, it keeps threads apart too.
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
