@@ -496,7 +496,7 @@ class TestAForgedMark:
         left = [made_by_hand(sandbox, f"ci (replaces {old} #{number:012})") for number in range(2)]
         error = rotation_error(lambda: client.rotate(old, store=store, leftovers=left[:1]))
         assert set(error.leftovers) == set(left)
-        assert all(parse_marker(key.description) for key in sandbox.keys()[1:])
+        assert all(parse_marker(key.description).nonce for key in sandbox.keys()[1:])
 
 
 @pytest.mark.parametrize("verdict", [0, 1, 1.0, "", "yes", ()], ids=repr)
