@@ -17,12 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from pydantic import SecretStr
-
 from api_keys_client._core.validation import invalid_argument
-from api_keys_client.errors import NotStored
+from api_keys_client.errors import NotStored, strip_traceback
 
-Content: TypeAlias = Callable[[], SecretStr]
+Content: TypeAlias = Callable[[], str]
+"""Gives what is to be written: asked for while it is written, so that no local of ours holds it."""
 Version: TypeAlias = tuple[int, ...]
 
 LOCK_SECONDS = 30.0
@@ -137,14 +136,13 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def _not_stored(target: Path) -> Iterator[None]:
-    """Turns what fails into a NotStored that names the file."""
+    """Turns what fails into a NotStored that names the file, without the frames that hold what was to be written."""
     try:
         yield
         return
-    except NotStored as error:
-        problem = str(error)
-    except OSError as error:
-        problem = reason(error)
+    except (NotStored, OSError) as error:
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        strip_traceback(error)
     raise NotStored(printable(f"{target}: {problem}")) from None
 
 
@@ -159,7 +157,7 @@ def _written_beside(target: Path, content: Content) -> Iterator[str]:
             if os.name == "posix":
                 # mkstemp's own 0600 goes through the umask.
                 os.fchmod(handle, 0o600)
-            opened.write(content().get_secret_value().encode("utf-8", "surrogateescape"))
+            opened.write(content().encode("utf-8", "surrogateescape"))
             opened.flush()
             if os.name == "posix" and target.exists():
                 found = target.stat()
