@@ -7,9 +7,11 @@ behind, can be found in the server's own list: no journal of the client's own is
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from api_keys_client._core.generated import ApiKeyResponse
 from api_keys_client._core.validation import UUID_PATTERN, checked_description, invalid_argument
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
@@ -96,3 +98,37 @@ def refuse_marker(description: object) -> None:
 def strip_marker(description: str | None) -> str | None:
     """Gives a description without the marker at its end; None if it is nothing else."""
     return description and (_MARKER.sub("", description) or None)
+
+
+class FoundLeftovers(NamedTuple):
+    """The active keys that earlier rotations may have left beside one."""
+
+    certain: list[ApiKeyResponse]
+    """Those that say themselves that they replace it, and those like it that its own marker names."""
+    doubtful: list[ApiKeyResponse]
+    """Those that only its own marker names, whose description or roles are others: anyone can write a marker."""
+
+    def all(self) -> list[ApiKeyResponse]:
+        return [*self.certain, *self.doubtful]
+
+
+def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
+    """Gives what earlier rotations left: the key's predecessor, and other replacements of that one or of this key."""
+    predecessor = parse_marker(old.description).replaces
+    found = FoundLeftovers([], [])
+    for record in records:
+        replaces = parse_marker(record.description).replaces
+        if record.id.lower() == old.id.lower():
+            continue
+        if replaces == old.id.lower():
+            found.certain.append(record)
+        elif predecessor and predecessor in (record.id.lower(), replaces):
+            (found.certain if _alike(record, old) else found.doubtful).append(record)
+    return found
+
+
+def _alike(one: ApiKeyResponse, other: ApiKeyResponse) -> bool:
+    """Tells whether description and roles are the same, the markers and the roles' order aside."""
+    return strip_marker(one.description) == strip_marker(other.description) and {*(one.roles or ())} == {
+        *(other.roles or ())
+    }

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from api_keys_client._core.generated import ApiKeyResponse, Role
-from api_keys_client._core.markers import MAX_MARKER, parse_marker, strip_marker
+from api_keys_client._core.markers import MAX_MARKER, FoundLeftovers, strip_marker
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.validation import canonical_id, checked_description, invalid_argument
 from api_keys_client.errors import InvalidRequestError, Outcome, RotationError
 
 Leftovers: TypeAlias = Literal["refuse", "deactivate", "keep"] | list[str] | tuple[str, ...] | set[str]
 NewKeyCallback: TypeAlias = Callable[[CreatedKey], Awaitable[object] | object]
-
-
-class FoundLeftovers(NamedTuple):
-    """The active keys that earlier rotations may have left beside one."""
-
-    certain: list[ApiKeyResponse]
-    """Those that say themselves that they replace it, and those like it that its own marker names."""
-    doubtful: list[ApiKeyResponse]
-    """Those that only its own marker names, whose description or roles are others: anyone can write a marker."""
-
-    def all(self) -> list[ApiKeyResponse]:
-        return [*self.certain, *self.doubtful]
-
-
-def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
-    """Gives what earlier rotations left: the key's predecessor, and other replacements of that one or of this key."""
-    predecessor = parse_marker(old.description).replaces
-    found = FoundLeftovers([], [])
-    for record in records:
-        replaces = parse_marker(record.description).replaces
-        if record.id.lower() == old.id.lower():
-            continue
-        if replaces == old.id.lower():
-            found.certain.append(record)
-        elif predecessor and predecessor in (record.id.lower(), replaces):
-            (found.certain if _alike(record, old) else found.doubtful).append(record)
-    return found
-
-
-def _alike(one: ApiKeyResponse, other: ApiKeyResponse) -> bool:
-    """Tells whether description and roles are the same, the markers and the roles' order aside."""
-    return strip_marker(one.description) == strip_marker(other.description) and {*(one.roles or ())} == {
-        *(other.roles or ())
-    }
 
 
 def chosen_to_end(old: ApiKeyResponse, found: FoundLeftovers, chosen: str | set[str]) -> list[ApiKeyResponse]:

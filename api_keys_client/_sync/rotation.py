@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from api_keys_client._core.creations import Creation
 from api_keys_client._core.generated import ApiKeyResponse, Role
+from api_keys_client._core.markers import FoundLeftovers, leftovers_of
 from api_keys_client._core.operations import CreatedKey
-from api_keys_client._core.rotations import FoundLeftovers, NewKeyCallback, cannot_rotate, leftovers_of, refusal
+from api_keys_client._core.rotations import NewKeyCallback, cannot_rotate, refusal
 from api_keys_client._sync.creations import create_or_undo, undo
 from api_keys_client._sync.executor import Executor
 from api_keys_client._transport.concurrency import call_user_function

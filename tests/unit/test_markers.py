@@ -11,12 +11,12 @@ from api_keys_client import ApiKeyResponse, InvalidRequestError
 from api_keys_client._core.creations import CleanupReport, Creation
 from api_keys_client._core.markers import (
     Marker,
+    leftovers_of,
     own_description,
     parse_marker,
     refuse_marker,
     strip_marker,
 )
-from api_keys_client._core.rotations import leftovers_of
 from tests.support.rotations import properties
 
 NONCE = "0123456789ab"
