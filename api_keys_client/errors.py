@@ -122,7 +122,7 @@ class ApiKeysError(Exception):
 
 
 class ConfigurationError(ApiKeysError, ValueError):
-    """A setting of the client is missing or wrong. Nothing was sent, but by attempts before the token was gone."""
+    """A setting of the client is missing or wrong. Nothing was sent, unless the token was lost between two attempts."""
 
 
 class ApiConnectionError(ApiKeysError):
@@ -258,7 +258,7 @@ class RotationError(ApiKeysError):
         return (type(self), self.args, {**vars(self), "_undo": None})
 
 
-class NotStored(Exception):  # reads as what it says, at the place where a store raises it
+class NotStored(Exception):
     """Raised by a rotation's `store`: nothing was written, so the new key can be undone."""
 
 
