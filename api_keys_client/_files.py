@@ -17,35 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from pydantic import SecretStr
-
 from api_keys_client._core.validation import invalid_argument
-from api_keys_client.errors import NotStored
+from api_keys_client.errors import NotStored, strip_traceback
 
-if sys.platform == "win32":
-
-    def _lock(handle: int) -> bool:
-        return handle > 0
-
-    def _unlock(handle: int) -> None:
-        return
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> bool:
-        # Not lockf, whose locks do not keep the threads of a process apart.
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
-
-    def _unlock(handle: int) -> None:
-        # Closing it would leave the lock to a process that was forked meanwhile.
-        fcntl.flock(handle, fcntl.LOCK_UN)
-
-
-Content: TypeAlias = Callable[[], SecretStr]
+Content: TypeAlias = Callable[[], str]
+"""Gives what is to be written: asked for while it is written, so that no local of ours holds it."""
 Version: TypeAlias = tuple[int, ...]
 
 LOCK_SECONDS = 30.0
@@ -59,8 +35,6 @@ _MAX_UPDATES = 5
 
 _MAX_LINKS = 40
 """After so many symlinks they lead in a circle, and the last one is refused."""
-
-_REASONS = {errno.EBUSY: "it is a mount of its own, which cannot be replaced: mount its folder instead"}
 
 
 def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
@@ -84,14 +58,22 @@ def check_place(path: str | os.PathLike[str], *, follow_symlinks: bool) -> Path:
         raise invalid_argument(
             "A file's path is relative, and the working directory is gone or cannot be read."
         ) from None
-    # Each folder on the way holds a link that others could point elsewhere.
-    for _ in range(_MAX_LINKS):
-        if not (follow_symlinks and target.is_symlink()):
-            break
-        if problem := _open_to_others(target.parent):
-            raise invalid_argument(printable(f"The symlink {target} cannot be followed: {problem}."))
-        target = Path(os.path.normpath(target.parent / os.readlink(target)))
-    if problem := _problem(target):
+    problem = None
+    try:
+        # Each folder on the way holds a link that others could point elsewhere.
+        for _ in range(_MAX_LINKS):
+            if not (follow_symlinks and target.is_symlink()):
+                break
+            if problem := _open_to_others(target.parent):
+                problem = f"it is a symlink that cannot be followed: {problem}"
+                break
+            target = Path(os.path.normpath(target.parent / os.readlink(target)))
+        problem = problem or _problem(target)
+    except OSError as error:
+        problem = reason(error)
+    except ValueError:
+        problem = "it is no path"
+    if problem:
         raise invalid_argument(printable(f"A secret cannot be kept at {target}: {problem}."))
     return target
 
@@ -145,16 +127,22 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
+def reason(error: Exception) -> str:
+    """Says why a call of the system failed, without the path or what else the error's text holds."""
+    if isinstance(error, OSError) and error.errno == errno.EBUSY:
+        return "it is a mount of its own, which cannot be replaced: mount its folder instead"
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
 @contextmanager
 def _not_stored(target: Path) -> Iterator[None]:
-    """Turns what fails into a NotStored that names the file."""
+    """Turns what fails into a NotStored that names the file, without the frames that hold what was to be written."""
     try:
         yield
         return
-    except NotStored as error:
-        problem = str(error)
-    except OSError as error:
-        problem = _reason(error)
+    except (NotStored, OSError) as error:
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        strip_traceback(error)
     raise NotStored(printable(f"{target}: {problem}")) from None
 
 
@@ -169,7 +157,7 @@ def _written_beside(target: Path, content: Content) -> Iterator[str]:
             if os.name == "posix":
                 # mkstemp's own 0600 goes through the umask.
                 os.fchmod(handle, 0o600)
-            opened.write(content().get_secret_value().encode("utf-8", "surrogateescape"))
+            opened.write(content().encode("utf-8", "surrogateescape"))
             opened.flush()
             if os.name == "posix" and target.exists():
                 found = target.stat()
@@ -195,7 +183,7 @@ def _put_if_unchanged(beside: str, target: Path, before: Version | None) -> bool
     except FileExistsError:
         return False
     except OSError as error:
-        raise NotStored(f"{_reason(error)}: make an empty file of that name first") from None
+        raise NotStored(f"{reason(error)}: make an empty file of that name first") from None
     return True
 
 
@@ -221,39 +209,40 @@ def _locked(folder: Path) -> Iterator[None]:
     The lock is a file of its own, because the target is replaced, and anyone who reads the folder could lock that.
     It stays there: whoever deleted it would let in two at once.
     """
-    # A symlink is not followed, and a FIFO not waited for.
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if sys.platform == "win32":
+        yield
+        return
+    # Not there on Windows.
+    import fcntl
+
     try:
-        handle = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | flags, 0o600)
+        # A symlink is not followed, and a FIFO not waited for.
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(folder / LOCK_NAME, flags, 0o600)
     except OSError as error:
-        raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {_reason(error)}") from None
+        raise NotStored(f"its lock, {LOCK_NAME} beside it, cannot be had: {reason(error)}") from None
     try:
         until, wait = time.monotonic() + LOCK_SECONDS, 0.001
-        while not _lock(handle):
+        while True:
+            # Asked again and again: the system's own wait has no limit. Unlike lockf, it keeps threads apart too.
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             if time.monotonic() > until:
                 raise NotStored(f"its lock, {LOCK_NAME} beside it, was not free for {LOCK_SECONDS:g} seconds")
-            # The system's own wait for a lock has no limit.
             time.sleep(wait)
             wait = min(2 * wait, 0.1)
         try:
             yield
         finally:
-            _unlock(handle)
+            # Closing it would leave the lock to a process that was forked meanwhile.
+            fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
 
 
 def _problem(target: Path) -> str | None:
     """Says why a secret cannot be kept there; None if it can."""
-    try:
-        return _unfit(target)
-    except OSError as error:
-        return _reason(error)
-    except ValueError:
-        return "it is no path"
-
-
-def _unfit(target: Path) -> str | None:
     found = None
     with suppress(FileNotFoundError, NotADirectoryError):
         found = os.lstat(target)
@@ -297,7 +286,3 @@ def _lost_with(target: Path, found: os.stat_result) -> str | None:
     if "system.posix_acl_access" in attributes:
         return f"it has an ACL, which would be lost: setfacl -b {name}"
     return None
-
-
-def _reason(error: OSError) -> str:
-    return _REASONS.get(error.errno or 0) or error.strerror or type(error).__name__

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, NamedTuple
+from typing import IO
 
 from pydantic import SecretStr
 
+from api_keys_client._core.options import MAX_SECONDS
 from api_keys_client._core.validation import invalid_argument
+from api_keys_client._files import reason
 from api_keys_client.errors import strip_traceback
 
-_MAX_SECONDS = 86_400.0
+MAX_STDERR = 2_000
+"""Characters that an error quotes of what a program said."""
+
+_MAX_OUTPUT = 128 * 1024
+"""Bytes of each output that are kept; the rest is read and dropped, so that the program never waits."""
+
 _LINGER_SECONDS = 0.5
 """How long an output is waited for that something else, started by the program, still holds open."""
 
 
-class Finished(NamedTuple):
-    """What came of a program: how it ended otherwise than with 0 (empty if it did not), and what it said."""
+class ProgramFailed(Exception):
+    """A program that did not end with 0; its text says how, and what it wrote to its standard error."""
 
-    problem: str
-    stdout: SecretStr
-    stderr: SecretStr
+
+class NotStarted(ProgramFailed):
+    """A program that could not be started, so that it did nothing."""
 
 
 def check_program(argv: object, timeout: object) -> list[str]:
@@ -33,7 +41,7 @@ def check_program(argv: object, timeout: object) -> list[str]:
     Raises:
         InvalidRequestError: argv is no list of strings that a program can be given, or timeout no number of seconds.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= _MAX_SECONDS:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= MAX_SECONDS:
         raise invalid_argument("timeout= is a positive number of seconds, at most a day.")
     if isinstance(argv, Sequence) and not isinstance(argv, (str, bytes)) and argv and all(map(_is_word, argv)):
         return [*argv]
@@ -42,36 +50,43 @@ def check_program(argv: object, timeout: object) -> list[str]:
     )
 
 
-def run_program(argv: list[str], *, stdin: SecretStr | None = None, timeout: float, most: int) -> Finished:
+def run_program(argv: list[str], *, stdin: SecretStr | None = None, timeout: float) -> SecretStr:
     """Runs a program, and kills it when its time is up, but not what it started itself.
 
     It gets this process's environment without API_KEYS_TOKEN and BEARER_TOKEN.
 
     Args:
-        stdin: what it gets on its standard input; None: nothing.
+        stdin: the secret that it gets on its standard input; None: nothing, and what it prints is the secret.
         timeout: seconds.
-        most: how many bytes of each output are kept; the rest is read and dropped.
+
+    Returns:
+        The beginning of what it printed.
 
     Raises:
-        OSError, ValueError, RuntimeError: it could not be started.
+        ProgramFailed: it failed or took too long; the secret is masked in what it said.
+        NotStarted: it could not be started.
     """
-    process = subprocess.Popen(  # noqa: S603  # the caller's own program, without a shell
-        argv,
-        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # In no local: it may hold other secrets.
-        env={name: value for name, value in os.environ.items() if name not in ("API_KEYS_TOKEN", "BEARER_TOKEN")},
-    )
-    problem = ""
-    outputs: list[_Output] = []
     try:
-        outputs += [_Output(stream, most) for stream in (process.stdout, process.stderr) if stream]
+        process = subprocess.Popen(  # noqa: S603  # the caller's own program, without a shell
+            argv,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # In no local: it may hold other secrets.
+            env={name: value for name, value in os.environ.items() if name not in ("API_KEYS_TOKEN", "BEARER_TOKEN")},
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NotStarted(f"could not be started: {reason(error)}") from None
+    try:
+        # With room for a secret beyond the part that an error quotes: one that was cut off would not be masked.
+        most = _MAX_OUTPUT + 4 * len(stdin or "")
+        stdout, stderr = [_Output(stream, most) for stream in (process.stdout, process.stderr) if stream]
         if stdin and process.stdin:
             threading.Thread(target=_write, args=(process.stdin, stdin), daemon=True).start()
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        problem = f"was ended after {timeout:g} seconds"
+        try:
+            problem = f"ended with {process.returncode}" if process.wait(timeout) else ""
+        except subprocess.TimeoutExpired:
+            problem = f"was ended after {timeout:g} seconds"
     except BaseException as interruption:
         # The frames below hold what is written.
         raise strip_traceback(interruption) from None
@@ -79,9 +94,10 @@ def run_program(argv: list[str], *, stdin: SecretStr | None = None, timeout: flo
         if process.poll() is None:
             process.kill()
             process.wait()
-    if process.returncode and not problem:
-        problem = f"ended with {process.returncode}"
-    return Finished(problem, *(output.text() for output in outputs))
+    if problem:
+        said = _said(stderr.text(), stdin or stdout.text())
+        raise ProgramFailed(f"{problem}: {said}" if said else problem)
+    return stdout.text()
 
 
 class _Output:
@@ -102,6 +118,19 @@ class _Output:
     def text(self) -> SecretStr:
         self._thread.join(_LINGER_SECONDS)
         return SecretStr(bytes(self._kept).decode("utf-8", "surrogateescape"))
+
+
+def _said(stderr: SecretStr, secret: SecretStr) -> str:
+    """Gives the beginning of what a program said, without any word of the secret."""
+    # The longest first, as one may be a part of another.
+    words = sorted(secret.get_secret_value().split(), key=len, reverse=True)
+    said = re.sub("|".join(map(re.escape, words)), _mask, stderr.get_secret_value())[:MAX_STDERR].replace("\0", "")
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in said).strip()
+
+
+def _mask(found: re.Match[str]) -> str:
+    # As long as the word, so that no more of what comes behind gets before the cut.
+    return "[secret]".ljust(len(found[0]), "\0")[: len(found[0])]
 
 
 def _write(stream: IO[bytes], secret: SecretStr) -> None:

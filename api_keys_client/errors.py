@@ -23,7 +23,7 @@ All of them pickle, so that a process pool hands them back whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -100,38 +100,29 @@ class ApiKeysError(Exception):
         rejected
     """
 
-    next_step = ""
+    status: int | None = None
+    detail: str | None = None
+    attempts: int = 0
+    elapsed: float = 0.0
+    retryable: bool = False
+    outcome: Outcome | None = None
+    key_id: str | None = None
+    next_step: str = ""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        detail: str | None = None,
-        attempts: int = 0,
-        elapsed: float = 0.0,
-        retryable: bool = False,
-        outcome: Outcome | None = None,
-        key_id: str | None = None,
-        next_step: str | None = None,
-    ) -> None:
+    def __init__(self, message: str, **fields: Any) -> None:
+        """Takes any of the attributes by name; the class has the others."""
         super().__init__(message)
-        self.status = status
-        self.detail = detail
-        self.attempts = attempts
-        self.elapsed = elapsed
-        self.retryable = retryable
-        self.outcome = outcome
-        self.key_id = key_id
-        if next_step is not None:
-            self.next_step = next_step
+        for name in fields:
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no attribute {name}")
+        vars(self).update(fields)
 
     def __str__(self) -> str:
         return f"{self.args[0]} {self.next_step}".rstrip()
 
 
 class ConfigurationError(ApiKeysError, ValueError):
-    """A setting of the client is missing or wrong. Nothing was sent, but by attempts before the token was gone."""
+    """A setting of the client is missing or wrong. Nothing was sent, unless the token was lost between two attempts."""
 
 
 class ApiConnectionError(ApiKeysError):
@@ -145,10 +136,7 @@ class ApiConnectionError(ApiKeysError):
     """
 
     next_step = "Check the base URL, the network and the proxy, then try again."
-
-    def __init__(self, message: str, *, kind: FailureKind = "other", **fields: object) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
-        self.kind: FailureKind = kind
+    kind: FailureKind = "other"
 
 
 class ApiTimeoutError(ApiConnectionError):
@@ -195,10 +183,7 @@ class RateLimitedError(ApiKeysError):
     """
 
     next_step = "Wait, then try again."
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **fields: object) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
-        self.retry_after = retry_after
+    retry_after: float | None = None
 
 
 class ServerError(ApiKeysError):
@@ -227,10 +212,7 @@ class OutcomeUnknownError(ApiKeysError):
     """
 
     next_step = "List the keys and deactivate the one that this call may have made before creating again."
-
-    def __init__(self, message: str, *, reason: str = "", **fields: object) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
-        self.reason = reason
+    reason: str = ""
 
 
 class RotationError(ApiKeysError):
@@ -244,22 +226,20 @@ class RotationError(ApiKeysError):
     """
 
     next_step = "See which of the named keys is in use, then rotate that one."
+    stage: str = ""
+    old_id: str = ""
+    new_id: str | None = None
+    leftovers: list[str]
 
     def __init__(
         self,
         message: str,
         *,
-        stage: str = "",
-        old_id: str = "",
-        new_id: str | None = None,
-        leftovers: Sequence[str] = (),
+        leftovers: Iterable[str] = (),
         undo: Callable[[], Any] | None = None,
-        **fields: object,
+        **fields: Any,
     ) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the root's own, spelled out there
-        self.stage = stage
-        self.old_id = old_id
-        self.new_id = new_id
+        super().__init__(message, **fields)
         self.leftovers = list(leftovers)
         self._undo = undo
 
@@ -278,7 +258,7 @@ class RotationError(ApiKeysError):
         return (type(self), self.args, {**vars(self), "_undo": None})
 
 
-class NotStored(Exception):  # reads as what it says, at the place where a store raises it
+class NotStored(Exception):
     """Raised by a rotation's `store`: nothing was written, so the new key can be undone."""
 
 

@@ -18,15 +18,13 @@ from pydantic import SecretStr
 
 from api_keys_client._core.operations import CreatedKey
 from api_keys_client._core.validation import invalid_argument
-from api_keys_client._files import check_place, is_full, printable, replace_file, update_file
-from api_keys_client._programs import check_program, run_program
+from api_keys_client._files import check_place, is_full, printable, reason, replace_file, update_file
+from api_keys_client._programs import NotStarted, ProgramFailed, check_program, run_program
 from api_keys_client.errors import NotStored
 
 __all__ = ["CommandFailed", "command", "env_file", "file"]
 
 Store: TypeAlias = Callable[[CreatedKey], None]
-
-MAX_STDERR = 2_000
 
 # One line of a dotenv file or one assignment, whose quoted value may go over several lines.
 _LINE = re.compile(
@@ -71,12 +69,12 @@ def file(path: str | os.PathLike[str], *, overwrite: bool = True, follow_symlink
     if not isinstance(overwrite, bool):
         raise invalid_argument("overwrite= is True or False.")
     if overwrite:
-        return lambda new: replace_file(target, lambda: new.key)
+        return lambda new: replace_file(target, new.key.get_secret_value)
     if is_full(target):
         raise invalid_argument(
             printable(f"A secret cannot be kept at {target}: it is there already, and is not empty.")
         )
-    return lambda new: update_file(target, lambda: new.key, only_new=True)
+    return lambda new: update_file(target, new.key.get_secret_value, only_new=True)
 
 
 def env_file(path: str | os.PathLike[str], name: str, *, follow_symlinks: bool = False) -> Store:
@@ -97,11 +95,9 @@ def env_file(path: str | os.PathLike[str], name: str, *, follow_symlinks: bool =
             "The name of a variable has letters, digits and underscores, and does not begin with a digit."
         )
     target = check_place(path, follow_symlinks=follow_symlinks)
-    try:
-        _text_of(target)
-    except NotStored as problem:
-        raise invalid_argument(printable(f"A secret cannot be kept at {target}: {problem}.")) from None
-    return lambda new: update_file(target, lambda: _with_variable(_text_of(target), name, new.key))
+    if problem := _unreadable(target):
+        raise invalid_argument(printable(f"A secret cannot be kept at {target}: {problem}."))
+    return lambda new: update_file(target, lambda: _with_variable(_text_of(target), name, new.key.get_secret_value()))
 
 
 def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
@@ -118,68 +114,60 @@ def command(argv: Sequence[str], *, timeout: float = 60.0) -> Store:
         InvalidRequestError: argv is not a list of strings that a program can be given, or timeout no number of seconds.
     """
     words = check_program(argv, timeout)
-    return lambda new: _run(words, timeout, new.key)
+    return lambda new: _give(words, timeout, new.key)
 
 
-def _text_of(target: Path) -> SecretStr:
+def _text_of(target: Path) -> str:
     """Gives what a file holds, secrets among it; bytes that are no UTF-8 survive in it.
 
     Raises:
         NotStored: it is written in UTF-16 or UTF-32, or cannot be read.
     """
     try:
-        text = SecretStr(target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else "")
+        content = target.read_bytes() if target.exists() else b""
     except OSError as error:
-        raise NotStored(error.strerror or type(error).__name__) from None
-    begin = text.get_secret_value()[:2].encode("utf-8", "surrogateescape")
-    if begin in (BOM_UTF16_LE, BOM_UTF16_BE) or "\0" in text.get_secret_value():
+        raise NotStored(reason(error)) from None
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in content:
         raise NotStored("it is no UTF-8: save it in that encoding first")
-    return text
+    return content.decode("utf-8", "surrogateescape")
 
 
-def _with_variable(before: SecretStr, name: str, secret: SecretStr) -> SecretStr:
+def _unreadable(target: Path) -> str:
+    """Says why a file cannot be read as a dotenv file; empty if it can."""
+    try:
+        _text_of(target)
+    except NotStored as error:
+        return str(error)
+    return ""
+
+
+def _with_variable(text: str, name: str, secret: str) -> str:
     """Gives the text of a dotenv file with one variable changed, or added at its end."""
-    # Asked for at each use, so that no local holds it.
-    text = before.get_secret_value
-    begin = 1 if text().startswith("\ufeff") else 0
-    places = [line.span("value") for line in _LINE.finditer(text(), begin) if line["name"] == name]
+    begin = 1 if text.startswith("\ufeff") else 0
+    places = [line.span("value") for line in _LINE.finditer(text, begin) if line["name"] == name]
     if len(places) > 1:
         raise NotStored(f"{name} is set {len(places)} times")
     if places:
         ((start, end),) = places
-        quote = next((mark for mark in ("'", '"') if text().startswith(mark, start, end)), "")
-        return SecretStr(f"{text()[:start]}{_quoted(secret, quote).get_secret_value()}{text()[end:]}")
-    line_end = "\r\n" if "\r\n" in text() else "\n"
-    separator = line_end if text() and not text().endswith(("\n", "\r")) else ""
-    return SecretStr(f"{text()}{separator}{name}={_quoted(secret, '').get_secret_value()}{line_end}")
+        quote = next((mark for mark in ("'", '"') if text.startswith(mark, start, end)), "")
+        return f"{text[:start]}{_quoted(secret, quote)}{text[end:]}"
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    separator = line_end if text and not text.endswith(("\n", "\r")) else ""
+    return f"{text}{separator}{name}={_quoted(secret, '')}{line_end}"
 
 
-def _quoted(secret: SecretStr, quote: str) -> SecretStr:
-    if not _PLAIN.fullmatch(secret.get_secret_value()):
-        if _NOT_IN_QUOTES.search(secret.get_secret_value()):
+def _quoted(secret: str, quote: str) -> str:
+    if not _PLAIN.fullmatch(secret):
+        if _NOT_IN_QUOTES.search(secret):
             raise NotStored("the secret has characters that a dotenv file cannot hold")
         quote = "'"
-    return SecretStr(f"{quote}{secret.get_secret_value()}{quote}")
+    return f"{quote}{secret}{quote}"
 
 
-def _run(argv: list[str], timeout: float, secret: SecretStr) -> None:
-    length = len(secret.get_secret_value().encode())
+def _give(argv: list[str], timeout: float, secret: SecretStr) -> None:
     try:
-        # So much more that a secret across the cut is known for one.
-        ended = run_program(argv, stdin=secret, timeout=timeout, most=MAX_STDERR + length)
-    except (OSError, ValueError, RuntimeError) as error:
-        problem = f"could not be started: {getattr(error, 'strerror', None) or type(error).__name__}"
-        raise NotStored(printable(f"{argv[0]} {problem}")) from None
-    if ended.problem:
-        said = _said(ended.stderr, secret)
-        raise CommandFailed(f"{printable(f'{argv[0]} {ended.problem}')}{': ' if said else ''}{said}")
-
-
-def _said(stderr: SecretStr, secret: SecretStr) -> str:
-    """Gives the beginning of what a command said, without the secret."""
-    wanted = secret.get_secret_value().encode()
-    # As long as the secret, so that what comes behind stays where the cut is.
-    mask = b"[secret]".ljust(len(wanted), b"\0")[: len(wanted)]
-    said = stderr.get_secret_value().encode("utf-8", "surrogateescape").replace(wanted, mask)[:MAX_STDERR]
-    text = said.replace(b"\0", b"").decode("utf-8", "replace")
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text).strip()
+        run_program(argv, stdin=secret, timeout=timeout)
+    except NotStarted as error:
+        raise NotStored(f"{printable(argv[0])} {error}") from None
+    except ProgramFailed as error:
+        raise CommandFailed(f"{printable(argv[0])} {error}") from None

@@ -11,29 +11,31 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeAlias
 
 from pydantic import SecretStr
 
-from api_keys_client._core.options import configuration_error
+from api_keys_client._core.options import MAX_SECONDS, configuration_error
 from api_keys_client._core.validation import invalid_argument
-from api_keys_client._files import version_of
-from api_keys_client._programs import check_program, run_program
+from api_keys_client._files import reason, version_of
+from api_keys_client._programs import ProgramFailed, check_program, run_program
 from api_keys_client.errors import ConfigurationError
 
 __all__ = ["command", "file"]
 
 MAX_TOKEN_BYTES = 64 * 1024
-MAX_STDERR = 2_000
-_DAY = 86_400.0
+
+_Reading: TypeAlias = tuple[SecretStr, Callable[[], bool]]
+"""A token, and a function that tells whether it still is the one that counts."""
 
 
 class TokenReader:
     """A function for `token=` that keeps what it read for as long as that is current. Safe for threads."""
 
-    def __init__(self, read: Callable[[], SecretStr], is_current: Callable[[], bool]) -> None:
+    def __init__(self, read: Callable[[], _Reading]) -> None:
         self._read = read
-        self._is_current = is_current
         self._token: SecretStr | None = None
+        self._is_current: Callable[[], bool] = lambda: False
         self._failures: list[str] = []
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -58,7 +60,7 @@ class TokenReader:
                 raise configuration_error(self._failures[0])
             if self._token is None or self._token == refused or not self._is_current():
                 try:
-                    self._token = self._read()
+                    self._token, self._is_current = self._read()
                 except ConfigurationError as error:
                     self._failures = [str(error.args[0])]
                     raise
@@ -80,24 +82,23 @@ def file(path: str | os.PathLike[str]) -> TokenReader:
         os.fsencode(place)
     except (TypeError, UnicodeEncodeError):
         raise invalid_argument("A file's path is a string or an os.PathLike of one.") from None
-    versions: list[tuple[int, ...] | None] = [None]
 
     def version() -> tuple[int, ...] | None:
         with suppress(OSError, ValueError):
             return version_of(place, follow_symlinks=True)
         return None
 
-    def read() -> SecretStr:
+    def read() -> _Reading:
         # Before the reading: a change meanwhile is seen the next time.
-        versions[0] = version()
+        before = version()
         try:
             with open(place, "rb") as opened:
                 text = SecretStr(opened.read(MAX_TOKEN_BYTES + 1).decode("utf-8", "surrogateescape"))
         except (OSError, ValueError) as error:
-            raise configuration_error(f"The token file cannot be read: {_reason(error)}.") from None
-        return _token_in(text, "The token file")
+            raise configuration_error(f"The token file cannot be read: {reason(error)}.") from None
+        return _token_in(text, "The token file"), lambda: version() == before
 
-    return TokenReader(read, lambda: version() == versions[0])
+    return TokenReader(read)
 
 
 def command(argv: Sequence[str], *, ttl: float = 300.0, timeout: float = 30.0) -> TokenReader:
@@ -117,23 +118,19 @@ def command(argv: Sequence[str], *, ttl: float = 300.0, timeout: float = 30.0) -
     When it is asked, it raises a ConfigurationError if the command fails or prints anything else.
     """
     words = check_program(argv, timeout)
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 0 <= ttl <= _DAY:
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not 0 <= ttl <= MAX_SECONDS:
         raise invalid_argument("ttl= is a number of seconds from 0 on, at most a day.")
-    current_until = [0.0]
 
-    def read() -> SecretStr:
+    def read() -> _Reading:
         try:
-            ended = run_program(words, timeout=timeout, most=MAX_TOKEN_BYTES + 1)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise configuration_error(f"The command for the token could not be started: {_reason(error)}.") from None
-        if ended.problem:
-            said = _said(ended.stderr, ended.stdout)
-            raise configuration_error(f"The command for the token {ended.problem}{': ' if said else ''}{said}.")
-        token = _token_in(ended.stdout, "What the command for the token printed")
-        current_until[0] = time.monotonic() + ttl
-        return token
+            printed = run_program(words, timeout=timeout)
+        except ProgramFailed as error:
+            raise configuration_error(f"The command for the token {error}.") from None
+        token = _token_in(printed, "What the command for the token printed")
+        current_until = time.monotonic() + ttl
+        return token, lambda: time.monotonic() < current_until
 
-    return TokenReader(read, lambda: time.monotonic() < current_until[0])
+    return TokenReader(read)
 
 
 def _token_in(output: SecretStr, what: str) -> SecretStr:
@@ -152,15 +149,3 @@ def _token_in(output: SecretStr, what: str) -> SecretStr:
     if len(token.get_secret_value().splitlines()) != 1:
         raise configuration_error(f"{what} is no token: it is {'empty' if not token else 'more than one line'}.")
     return token
-
-
-def _said(stderr: SecretStr, stdout: SecretStr) -> str:
-    """Gives the beginning of what a command said, without any word that it printed as the token."""
-    text = stderr.get_secret_value()
-    for word in stdout.get_secret_value().split():
-        text = text.replace(word, "[token]")
-    return "".join(character if character.isprintable() else " " for character in text[:MAX_STDERR]).strip()
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__

@@ -14,17 +14,7 @@ from typing import NoReturn, Self
 
 from api_keys_client._async.creations import create_or_undo, deactivate_created
 from api_keys_client._async.executor import Executor
-from api_keys_client._async.rotation import (
-    AsyncRotation,
-    Leftovers,
-    NewKeyCallback,
-    checked_leftovers,
-    chosen_to_end,
-    description_of,
-    find,
-    replace,
-    roles_of,
-)
+from api_keys_client._async.rotation import AsyncRotation, find, replace
 from api_keys_client._core.generated import ApiKeyResponse, Role
 from api_keys_client._core.lifetimes import CLOCK_GRACE, check_grace, checked_life, expired_keys, length_of_life
 from api_keys_client._core.markers import own_description, refuse_marker, strip_marker
@@ -43,6 +33,14 @@ from api_keys_client._core.options import (
 # sync: from api_keys_client._core.generated import APIKeysApi
 # sync: from api_keys_client._transport.concurrency import refuse_async_token
 from api_keys_client._core.policy import Deactivation
+from api_keys_client._core.rotations import (
+    Leftovers,
+    NewKeyCallback,
+    checked_leftovers,
+    chosen_to_end,
+    description_of,
+    roles_of,
+)
 from api_keys_client._core.validation import (
     UNSET,
     Description,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from api_keys_client._core.generated import ApiKeyResponse
-from api_keys_client._core.markers import Marker, has_nonce
+from api_keys_client._core.markers import Marker, parse_marker
 
 UNDO_WAITS = (0.0, 0.5, 1.5)
 """Seconds before each look for a key that may have been made: a commit can come late."""
@@ -20,7 +20,8 @@ class Creation(NamedTuple):
 
     def is_of(self, record: ApiKeyResponse) -> bool:
         """Tells whether this is the record of the key that was created."""
-        return has_nonce(record.description, self.marker.nonce) and record.id.lower() != self.marker.replaces
+        bears_nonce = parse_marker(record.description).nonce == self.marker.nonce
+        return bears_nonce and record.id.lower() != self.marker.replaces
 
 
 class CleanupReport:

@@ -56,7 +56,7 @@ def lifetime(record: ApiKeyResponse) -> Lifetime:
         `[key for key in client.list() if lifetime(key).ends is None]`
     """
     marker = parse_marker(record.description)
-    return Lifetime(marker.made, marker.ends, marker.replaces, marker.temporary) if marker else Lifetime()
+    return Lifetime(marker.made, marker.ends, marker.replaces, marker.temporary)
 
 
 def length_of_life(record: ApiKeyResponse) -> timedelta | None:

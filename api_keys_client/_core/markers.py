@@ -31,6 +31,7 @@ class Marker(NamedTuple):
     """What the end of a description says of its key."""
 
     nonce: str
+    """Empty where the description ends in no marker."""
     temporary: bool = False
     replaces: str | None = None
     """The id of the key that this one replaces."""
@@ -48,14 +49,12 @@ class Marker(NamedTuple):
 MAX_MARKER = 140
 """Characters of the longest marker."""
 
-_NO_MARKER = Marker("")
 
-
-def parse_marker(description: str | None) -> Marker | None:
-    """Gives the marker at the end of a description, if there is one. A date that no calendar has is None in it."""
+def parse_marker(description: str | None) -> Marker:
+    """Gives the marker at the end of a description. A date that no calendar has is None in it."""
     found = _MARKER.search(description) if description else None
     if found is None:
-        return None
+        return Marker("")
     return Marker(
         found["nonce"], bool(found["temporary"]), found["replaces"], _read(found["made"]), _read(found["ends"])
     )
@@ -89,7 +88,7 @@ def refuse_marker(description: object) -> None:
     Raises:
         InvalidRequestError: it does.
     """
-    if isinstance(description, str) and description.endswith(")") and parse_marker(description):
+    if isinstance(description, str) and description.endswith(")") and parse_marker(description).nonce:
         raise invalid_argument(
             "A description of your own cannot end in a marker of this client, such as (temporary #...) or "
             "(replaces ... #...): leave the marker out."
@@ -99,12 +98,6 @@ def refuse_marker(description: object) -> None:
 def strip_marker(description: str | None) -> str | None:
     """Gives a description without the marker at its end; None if it is nothing else."""
     return description and (_MARKER.sub("", description) or None)
-
-
-def has_nonce(description: str | None, nonce: str) -> bool:
-    """Tells whether a description ends in the marker with this nonce."""
-    marker = parse_marker(description)
-    return marker is not None and marker.nonce == nonce
 
 
 class FoundLeftovers(NamedTuple):
@@ -121,11 +114,10 @@ class FoundLeftovers(NamedTuple):
 
 def leftovers_of(old: ApiKeyResponse, records: Iterable[ApiKeyResponse]) -> FoundLeftovers:
     """Gives what earlier rotations left: the key's predecessor, and other replacements of that one or of this key."""
-    marker = parse_marker(old.description)
-    predecessor = marker.replaces if marker else None
+    predecessor = parse_marker(old.description).replaces
     found = FoundLeftovers([], [])
     for record in records:
-        replaces = (parse_marker(record.description) or _NO_MARKER).replaces
+        replaces = parse_marker(record.description).replaces
         if record.id.lower() == old.id.lower():
             continue
         if replaces == old.id.lower():

@@ -6,7 +6,7 @@ import re
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -129,7 +129,7 @@ class TokenSource:
     def ask(self, refused: SecretStr | None) -> object:
         """Asks the caller's function; what it gives may have to be awaited."""
         function: Any = self.function
-        return _as_secret(function.renew(refused) if refused and hasattr(function, "renew") else function())
+        return function.renew(refused) if refused and hasattr(function, "renew") else function()
 
 
 def bearer(given: object) -> str:
@@ -138,7 +138,7 @@ def bearer(given: object) -> str:
     Raises:
         ConfigurationError: it is none that can be sent.
     """
-    return f"Bearer {_checked_token(_as_secret(given), 'token=').get_secret_value()}"
+    return f"Bearer {_checked_token(given, 'token=')}"
 
 
 def token_error(error: Exception) -> ConfigurationError:
@@ -156,14 +156,14 @@ class Settings:
 
     base_url: BaseUrl
     token: TokenSource
-    connect_timeout: float
-    answer_timeout: float
-    deadline: float
-    max_attempts: int
-    headers: SecretHeaders
     ssl_context: ssl.SSLContext | None
     ca_file: str | None
     proxy: Proxy | None
+    connect_timeout: float = DEFAULT_TIMEOUT[0]
+    answer_timeout: float = DEFAULT_TIMEOUT[1]
+    deadline: float = DEFAULT_DEADLINE
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    headers: SecretHeaders = field(default_factory=lambda: _DEFAULT_HEADERS)
 
 
 @dataclass(repr=False, eq=False)
@@ -225,32 +225,31 @@ def configuration_error(message: str) -> ConfigurationError:
 
 
 def _resolve(options: ClientOptions, environment: Environment, base: Settings | None) -> Settings:
+    settings = replace(base) if base else _read_connection(options, environment)
+    if base and options.token is not None:
+        settings.token = _read_token(options.token, environment)
+    if options.timeout is not None:
+        settings.connect_timeout, settings.answer_timeout = _read_timeout(options.timeout)
+    if options.deadline is not None:
+        settings.deadline = _seconds("deadline", options.deadline)
+    if options.max_attempts is not None:
+        settings.max_attempts = _count("max_attempts", options.max_attempts)
+    settings.headers = _read_headers(options.headers or {}, settings.headers)
+    return settings
+
+
+def _read_connection(options: ClientOptions, environment: Environment) -> Settings:
+    """Gives the settings of a new client, with the defaults of what a view of it may change."""
     if not isinstance(options.allow_http, bool):
         # What an environment variable says, "false" say, would be true.
         raise configuration_error("allow_http= is True or False.")
-    base_url = base.base_url if base else _read_base_url(options, environment)
-    token = base.token if base and options.token is None else _read_token(options.token, environment)
-    ssl_context = base.ssl_context if base else options.ssl_context
+    base_url = _read_base_url(options, environment)
+    token = _read_token(options.token, environment)
     # What stands behind ssl.SSLContext: a program may have put another class in its place since (truststore does).
-    if not isinstance(ssl_context, (ssl.SSLContext.__mro__[-2], type(None))):
+    if not isinstance(options.ssl_context, (ssl.SSLContext.__mro__[-2], type(None))):
         raise configuration_error("ssl_context= is an ssl.SSLContext or None.")
-    ca_file = base.ca_file if base else _read_ca_file(options)
-    times = (base.connect_timeout, base.answer_timeout) if base else DEFAULT_TIMEOUT
-    deadline = base.deadline if base else DEFAULT_DEADLINE
-    max_attempts = base.max_attempts if base else DEFAULT_MAX_ATTEMPTS
-    connect_timeout, answer_timeout = times if options.timeout is None else _read_timeout(options.timeout)
-    return Settings(
-        base_url=base_url,
-        token=token,
-        connect_timeout=connect_timeout,
-        answer_timeout=answer_timeout,
-        deadline=deadline if options.deadline is None else _seconds("deadline", options.deadline),
-        max_attempts=max_attempts if options.max_attempts is None else _count("max_attempts", options.max_attempts),
-        proxy=base.proxy if base else _read_proxy(options.proxy, base_url, environment),
-        headers=_read_headers(options.headers or {}, base.headers if base else _DEFAULT_HEADERS),
-        ssl_context=ssl_context,
-        ca_file=ca_file,
-    )
+    ca_file = _read_ca_file(options)
+    return Settings(base_url, token, options.ssl_context, ca_file, _read_proxy(options.proxy, base_url, environment))
 
 
 def _read_ca_file(options: ClientOptions) -> str | None:
@@ -275,21 +274,17 @@ def _read_token(source: Token | None, environment: Environment) -> TokenSource:
         source = environment.variables.get(name)
     if source is None or (source == "" and name != "token="):
         raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
-    return TokenSource(_checked_token(_as_secret(source), name))
+    return TokenSource(SecretStr(_checked_token(source, name)))
 
 
-def _as_secret(token: object) -> object:
-    """Gives a string as one that no frame shows."""
-    return SecretStr(token) if isinstance(token, str) else token
-
-
-def _checked_token(token: object, name: str) -> SecretStr:
-    if not isinstance(token, SecretStr) or not isinstance(token.get_secret_value(), str):
-        kind = type(token.get_secret_value() if isinstance(token, SecretStr) else token).__name__
-        raise configuration_error(f"The token from {name} is no string but {kind}.")
+def _checked_token(given: object, name: str) -> str:
+    """Gives a token that can be sent; whoever calls this strips its frame from the error's traceback."""
+    token = given.get_secret_value() if isinstance(given, SecretStr) else given
+    if not isinstance(token, str):
+        raise configuration_error(f"The token from {name} is no string but {type(token).__name__}.")
     if not token:
         raise configuration_error(f"The token from {name} is empty.")
-    if not _VISIBLE.fullmatch(token.get_secret_value()):
+    if not _VISIBLE.fullmatch(token):
         raise configuration_error(
             f"The token from {name} holds a space, a line end, or another character that no token has."
         )

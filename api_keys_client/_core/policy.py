@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, Generic, NamedTuple
 
 from pydantic_core import from_json
@@ -31,7 +31,6 @@ from api_keys_client.errors import (
     ApiKeysError,
     ApiTimeoutError,
     AuthenticationError,
-    ClockError,
     InvalidRequestError,
     KeyLimitReachedError,
     KeyNotFoundError,
@@ -48,13 +47,30 @@ MAX_BACKOFF = 8.0
 MAX_RETRY_AFTER = 60.0
 MAX_DETAIL = 1_000
 
-_FINAL = frozenset({"tls_untrusted", "tls_refused", "closed"})
+_CHECK_TLS = "Check the base URL's host, this machine's clock, and what ssl_context= holds."
+_FINAL = {
+    "tls_untrusted": _CHECK_TLS,
+    "tls_refused": _CHECK_TLS,
+    "closed": "Keep the client open while calls are in flight.",
+}
+"""The failures for which trying again is of no use, and what to do about each."""
+
+_REFUSALS: dict[int, type[ApiKeysError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    408: ServerError,
+    422: InvalidRequestError,
+    429: RateLimitedError,
+}
+"""The error for a status: ServerError from 500 on, UnexpectedResponseError for the others."""
+
 _REPLAYED = frozenset({408, 500, 502, 503, 504})
 _LIMIT_REACHED = "Maximum number of active keys reached"
 _UNVERIFIED = "Unable to verify credentials"
 _SOURCE_LINE = re.compile(r"\s*File \".*")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-_SEVERITY = (None, Outcome.NOT_SENT, Outcome.REJECTED, Outcome.APPLIED, Outcome.UNKNOWN)
+_SEVERITY = (None, *Outcome)
 
 
 class Success(NamedTuple, Generic[T]):
@@ -153,21 +169,12 @@ def token_failure(
     return error
 
 
-def note(interruption: BaseException, meaning: object) -> None:
-    """Says on an interruption that goes on what it means for the caller's keys."""
-    interruption.add_note(str(meaning))
-
-
 def readback_failed(failure: ApiKeysError, *, attempts: int) -> ApiKeysError:
-    """Gives the error of a deactivation that was done in so many attempts, but whose reading back failed."""
-    what = f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}"
-    fields = {
-        **vars(failure),
-        "attempts": attempts + failure.attempts,
-        "outcome": Outcome.APPLIED,
-        "next_step": "Get the key to see that it is inactive.",
-    }
-    return type(failure)(what, **fields)
+    """Makes of the error of a reading back that of a deactivation, which was done in so many attempts."""
+    failure.args = (f"The server answered that the key is deactivated, but reading it back failed: {failure.args[0]}",)
+    failure.attempts += attempts
+    failure.outcome, failure.next_step = Outcome.APPLIED, "Get the key to see that it is inactive."
+    return failure
 
 
 def never_ended(key_id: str) -> ApiKeysError:
@@ -177,28 +184,6 @@ def never_ended(key_id: str) -> ApiKeysError:
         outcome=Outcome.UNKNOWN,
         key_id=key_id,
         next_step="Deactivate it.",
-    )
-
-
-def other_key_answered(key_id: str, *, attempts: int) -> ApiKeysError:
-    """Gives the error of a creation that was answered with another key, as a cache on the way may do."""
-    reason = f"the server answered with key {key_id}, which is not known to be the one that was to be created"
-    return OutcomeUnknownError(
-        f"create: {reason}. A key may have been created; its secret is lost.",
-        reason=reason,
-        status=200,
-        attempts=attempts,
-        outcome=Outcome.UNKNOWN,
-    )
-
-
-def wrong_clock(key_id: str, problem: str, *, attempts: int) -> ApiKeysError:
-    """Gives the error of a creation whose key would end at another time than was asked for."""
-    return ClockError(
-        f"create: the key would end at the wrong time: {problem}. Set the clock that is wrong.",
-        attempts=attempts,
-        outcome=Outcome.APPLIED,
-        key_id=key_id,
     )
 
 
@@ -220,77 +205,63 @@ def _transport_failure(request: Request[Any], failed: TransportFailure, settings
     replay = failed.kind not in _FINAL and (request.operation.idempotent or not failed.sent)
     # Where it could not be reached: the address may be the default, or another's.
     place = f" ({settings.base_url})" if not failed.sent and failed.kind != "closed" else ""
-    failure = _Failure(error, f"{failed.reason}{place}", outcome, replay)
-    failure.fields["kind"] = failed.kind
-    if failed.kind in ("tls_untrusted", "tls_refused"):
-        failure.fields["next_step"] = "Check the base URL's host, this machine's clock, and what ssl_context= holds."
-    elif failed.kind == "closed":
-        failure.fields["next_step"] = "Keep the client open while calls are in flight."
+    failure = _Failure(error, f"{failed.reason}{place}", outcome, replay, fields={"kind": failed.kind})
+    if failed.kind in _FINAL:
+        failure.fields["next_step"] = _FINAL[failed.kind]
     return failure
 
 
 def _decode_failure(answer: RawResponse, found: DecodeFailure) -> _Failure:
-    if found.reason.startswith(TOO_LONG):
-        return _Failure(
-            UnexpectedResponseError,
-            f"the server's answer is longer than this client reads ({found.reason})",
-            Outcome.UNKNOWN,
-            fields={
-                "status": answer.status,
-                "next_step": "Keys with very long descriptions make it so: deactivate those, by their ids.",
-            },
-        )
-    what = f"the server answered {answer.status} with what is no answer of this API ({found.reason})"
-    if found.key_id is None:
-        return _Failure(UnexpectedResponseError, what, Outcome.UNKNOWN, fields={"status": answer.status})
-    return _Failure(
+    failure = _Failure(
         UnexpectedResponseError,
-        f"the server answered with key {found.key_id}, but its answer cannot be used ({found.reason})",
-        Outcome.APPLIED,
-        fields={
-            "status": answer.status,
-            "key_id": found.key_id,
-            "next_step": "Get that key. If it is the one that was to be created, deactivate it: its secret is lost.",
-        },
+        f"the server answered {answer.status} with what is no answer of this API ({found.reason})",
+        Outcome.UNKNOWN,
+        fields={"status": answer.status},
     )
+    if found.reason.startswith(TOO_LONG):
+        failure.what = f"the server's answer is longer than this client reads ({found.reason})"
+        failure.fields["next_step"] = "Keys with very long descriptions make it so: deactivate those, by their ids."
+    elif found.key_id is not None:
+        failure.what = f"the server answered with key {found.key_id}, but its answer cannot be used ({found.reason})"
+        failure.outcome = Outcome.APPLIED
+        failure.fields["key_id"] = found.key_id
+        failure.fields["next_step"] = (
+            "Get that key. If it is the one that was to be created, deactivate it: its secret is lost."
+        )
+    return failure
 
 
 def _status_failure(request: Request[Any], answer: RawResponse) -> _Failure:
-    status = answer.status
-    detail = _detail(answer)
-    error: type[ApiKeysError] = UnexpectedResponseError
-    outcome = Outcome.REJECTED
-    fields: dict[str, Any] = {"status": status, "detail": detail}
-    replay, asked_wait = False, None
-    if status == 401:
-        error = AuthenticationError
-    elif status == 403:
-        error = PermissionDeniedError
-    elif status == 404 and request.key_id is not None:
-        error = KeyNotFoundError
-        fields["key_id"] = request.key_id
-    elif status in (400, 422):
-        error = KeyLimitReachedError if (detail or "").startswith(_LIMIT_REACHED) else InvalidRequestError
-    elif status == 407:
-        fields["next_step"] = "Give the proxy what it asks for, as user:password@ in its URL."
-    elif status == 429:
-        error, replay, asked_wait = RateLimitedError, True, _retry_after(answer)
-        fields["retry_after"] = asked_wait
-    elif 300 <= status < 400 and status not in (307, 308):
-        # These are also how a request that was done is answered; the other two say that it is to be sent elsewhere.
-        outcome = Outcome.UNKNOWN
-    elif status == 500 and (detail or "").startswith(_UNVERIFIED):
-        # Said before any handler runs, so that nothing was done.
-        error, replay = ServerError, True
-        fields["next_step"] = "The token may be wrong, or the engine cannot reach its identity provider: see which."
-    elif status >= 500 or status == 408:
-        error, outcome = ServerError, Outcome.UNKNOWN
-        replay, asked_wait = status in _REPLAYED and request.operation.idempotent, _retry_after(answer)
-    phrase = _phrase(status)
+    status, detail = answer.status, _detail(answer)
+    phrase = responses.get(status, "")
     what = f"the server answered {status} {phrase}".rstrip()
     # Some servers say the status's name again.
     told = what if detail in (None, phrase) else f"{what}: {detail}".rstrip(".")
-    return _Failure(error, told, outcome, replay, asked_wait, fields)
+    error = _REFUSALS.get(status, ServerError if status >= 500 else UnexpectedResponseError)
+    fields: dict[str, Any] = {"status": status, "detail": detail}
+    failure = _Failure(error, told, Outcome.REJECTED, fields=fields)
+    said = detail or ""
+    if status == 404 and request.key_id is not None:
+        failure.error = KeyNotFoundError
+    elif error is InvalidRequestError and said.startswith(_LIMIT_REACHED):
+        failure.error = KeyLimitReachedError
+    elif status == 407:
+        fields["next_step"] = "Give the proxy what it asks for, as user:password@ in its URL."
+    elif status == 429:
+        failure.replay, failure.asked_wait = True, _retry_after(answer)
+        fields["retry_after"] = failure.asked_wait
+    elif 300 <= status < 400 and status not in (307, 308):
+        # These are also how a request that was done is answered; the other two say that it is to be sent elsewhere.
+        failure.outcome = Outcome.UNKNOWN
+    elif status == 500 and said.startswith(_UNVERIFIED):
+        # Said before any handler runs, so that nothing was done.
+        failure.replay = True
+        fields["next_step"] = "The token may be wrong, or the engine cannot reach its identity provider: see which."
+    elif error is ServerError:
+        failure.outcome = Outcome.UNKNOWN
+        failure.replay = status in _REPLAYED and request.operation.idempotent
+        failure.asked_wait = _retry_after(answer)
+    return failure
 
 
 def _error(
@@ -316,16 +287,7 @@ def _error(
 def _meaning(operation: Operation[Any], outcome: Outcome | None) -> str:
     if outcome is Outcome.UNKNOWN:
         return operation.unknown
-    if outcome in (Outcome.NOT_SENT, Outcome.REJECTED):
-        return "No key was changed."
-    return ""
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return "No key was changed." if outcome in (Outcome.NOT_SENT, Outcome.REJECTED) else ""
 
 
 def _detail(answer: RawResponse) -> str | None:

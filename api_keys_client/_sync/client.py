@@ -28,6 +28,14 @@ from api_keys_client._core.options import (
     resolve_settings,
 )
 from api_keys_client._core.policy import Deactivation
+from api_keys_client._core.rotations import (
+    Leftovers,
+    NewKeyCallback,
+    checked_leftovers,
+    chosen_to_end,
+    description_of,
+    roles_of,
+)
 from api_keys_client._core.validation import (
     UNSET,
     Description,
@@ -39,17 +47,7 @@ from api_keys_client._core.validation import (
 )
 from api_keys_client._sync.creations import create_or_undo, deactivate_created
 from api_keys_client._sync.executor import Executor
-from api_keys_client._sync.rotation import (
-    Leftovers,
-    NewKeyCallback,
-    Rotation,
-    checked_leftovers,
-    chosen_to_end,
-    description_of,
-    find,
-    replace,
-    roles_of,
-)
+from api_keys_client._sync.rotation import Rotation, find, replace
 from api_keys_client._transport.concurrency import check_user_function, fan_out, refuse_async_token
 from api_keys_client._transport.sync import Transport
 from api_keys_client._transport.system import environment, new_creation, utc_now

@@ -11,13 +11,13 @@ from api_keys_client._core.creations import UNDO_WAITS, CleanupReport, Creation
 from api_keys_client._core.lifetimes import CLOCK_GRACE, clock_problem
 from api_keys_client._core.messages import http_date
 from api_keys_client._core.operations import CreatedKey
-from api_keys_client._core.policy import Success, never_ended, note, other_key_answered, wrong_clock
+from api_keys_client._core.policy import Success, never_ended
 from api_keys_client._core.validation import Roles
 from api_keys_client._sync.executor import Executor
 from api_keys_client._transport import system
 from api_keys_client._transport.concurrency import Work, shield
 from api_keys_client._transport.sync import Transport
-from api_keys_client.errors import ApiKeysError, KeyNotFoundError, Outcome
+from api_keys_client.errors import ApiKeysError, ClockError, KeyNotFoundError, Outcome, OutcomeUnknownError
 
 T = TypeVar("T")
 
@@ -34,12 +34,12 @@ def create_or_undo(executor: Executor, creation: Creation, description: str | No
         error.args = (f"{error.args[0]} {report}",)
         error.next_step = report.next_step
         if interrupted_by:
-            note(interrupted_by, error)
+            interrupted_by.add_note(str(error))
             raise interrupted_by from None
         raise
     except BaseException as interruption:
         report, _ = undo(executor, creation)
-        note(interruption, report)
+        interruption.add_note(str(report))
         raise
 
 
@@ -57,12 +57,24 @@ def _check_created(executor: Executor, created: Success[CreatedKey], creation: C
         with suppress(ApiKeysError):
             is_ours = creation.is_of((executor.execute(executor.operations.get(key.id))).value)
     if not is_ours:
-        raise other_key_answered(key.id, attempts=created.attempts)
+        reason = f"the server answered with key {key.id}, which is not known to be the one that was to be created"
+        raise OutcomeUnknownError(
+            f"create: {reason}. A key may have been created; its secret is lost.",
+            reason=reason,
+            status=200,
+            attempts=created.attempts,
+            outcome=Outcome.UNKNOWN,
+        )
     date = http_date(created.date)
     if creation.marker.ends and date:
         problem = clock_problem(date, system.utc_now(), CLOCK_GRACE)
         if problem:
-            raise wrong_clock(key.id, problem, attempts=created.attempts)
+            raise ClockError(
+                f"create: the key would end at the wrong time: {problem}. Set the clock that is wrong.",
+                attempts=created.attempts,
+                outcome=Outcome.APPLIED,
+                key_id=key.id,
+            )
     return key
 
 
@@ -80,7 +92,7 @@ def deactivate_created(executor: Executor, creation: Creation, key_id: str) -> N
         error = never_ended(key_id)
     if interruption:
         if error:
-            note(interruption, error)
+            interruption.add_note(str(error))
         raise interruption
     if error:
         raise error

@@ -115,7 +115,7 @@ def test_a_symlink_is_followed_if_that_is_said(tmp_path: Path, make: Callable[..
     theirs.symlink_to("../link")
     make(theirs, follow_symlinks=True)
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(InvalidRequestError, match=rf"symlink {theirs} cannot be followed: others can write"):
+    with pytest.raises(InvalidRequestError, match=rf"at {theirs}: it is a symlink that cannot be followed: others"):
         make(theirs, follow_symlinks=True)
     with pytest.raises(InvalidRequestError, match="follow_symlinks="):
         make(link, follow_symlinks="no")

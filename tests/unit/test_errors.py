@@ -16,6 +16,7 @@ from api_keys_client import (
     OutcomeUnknownError,
     RateLimitedError,
     RotationError,
+    ServerError,
     errors,
 )
 
@@ -39,6 +40,11 @@ def test_what_single_errors_add_comes_back_too() -> None:
     assert pickle.loads(pickle.dumps(OutcomeUnknownError("Lost.", reason="reset"))).reason == "reset"
     assert pickle.loads(pickle.dumps(ApiConnectionError("Lost.", kind="dns"))).kind == "dns"
     assert ApiConnectionError("Lost.").kind == "other"
+
+
+def test_an_attribute_that_it_does_not_have_is_refused() -> None:
+    with pytest.raises(TypeError, match="ServerError has no attribute retry_after"):
+        ServerError("Down.", retry_after=7.0)
 
 
 def test_a_rotation_error_comes_back_without_its_undo() -> None:

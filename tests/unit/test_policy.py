@@ -32,12 +32,9 @@ from api_keys_client._core.policy import (
     Success,
     evaluate,
     never_ended,
-    note,
-    other_key_answered,
     readback_failed,
     still_active,
     token_failure,
-    wrong_clock,
 )
 
 SETTINGS = resolve_settings(ClientOptions("http://localhost", "token"))
@@ -395,24 +392,11 @@ class TestWhatAnErrorSays:
         assert place not in str(failed(LIST, CLOSED))
         assert place not in str(failed(LIST, BROKEN, attempt=3))
 
-    def test_what_an_interruption_means(self) -> None:
-        interruption = KeyboardInterrupt()
-        note(interruption, 7)
-        assert vars(interruption)["__notes__"] == ["7"]
-
     def test_that_nothing_could_end_a_key_any_more(self) -> None:
         error = never_ended(KEY_ID)
         told = f"Key {KEY_ID} may still be active: its program or event loop ended before it could be deactivated."
         assert (error.args, error.key_id, error.outcome) == ((told,), KEY_ID, Outcome.UNKNOWN)
         assert error.next_step == "Deactivate it."
-
-    def test_that_the_record_is_another_keys(self) -> None:
-        error = other_key_answered(KEY_ID, attempts=2)
-        assert isinstance(error, OutcomeUnknownError)
-        reason = f"the server answered with key {KEY_ID}, which is not known to be the one that was to be created"
-        assert error.reason == reason
-        assert error.args == (f"create: {reason}. A key may have been created; its secret is lost.",)
-        assert (error.status, error.attempts, error.outcome, error.key_id) == (200, 2, Outcome.UNKNOWN, None)
 
     def test_that_no_token_could_be_had_any_more(self) -> None:
         def told(**how: Any) -> ApiKeysError:
@@ -424,11 +408,6 @@ class TestWhatAnErrorSays:
         assert (error.attempts, error.elapsed, error.key_id) == (2, 1.5, KEY_ID)
         error = told(attempts=0, elapsed=0.5, worst_outcome=None)
         assert (error.args, error.outcome) == (("It is gone.",), Outcome.NOT_SENT)
-
-    def test_that_a_key_would_end_at_the_wrong_time(self) -> None:
-        error = wrong_clock(KEY_ID, "why", attempts=2)
-        assert "at the wrong time: why." in str(error)
-        assert (error.attempts, error.outcome, error.key_id) == (2, Outcome.APPLIED, KEY_ID)
 
     def test_that_a_deactivation_could_not_be_read_back(self) -> None:
         failure = failed(GET, answer(503, {"detail": "busy"}), attempt=3)
