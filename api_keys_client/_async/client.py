@@ -335,6 +335,8 @@ class AsyncApiKeysClient:
         if dry_run:
             return [Deactivation(record.id, record) for record in expired]
         ids = [record.id for record in expired]
+        # There may be many, and each is read again.
+        del listed, expired
         return await fan_out_async(self._executor.deactivation, ids, bound=8, done=done)
 
     @asynccontextmanager

@@ -331,6 +331,8 @@ class ApiKeysClient:
         if dry_run:
             return [Deactivation(record.id, record) for record in expired]
         ids = [record.id for record in expired]
+        # There may be many, and each is read again.
+        del listed, expired
         return fan_out(self._executor.deactivation, ids, bound=8, done=done)
 
     @contextmanager

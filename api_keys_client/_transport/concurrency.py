@@ -159,39 +159,42 @@ def fan_out(
     `done` is told of each in this thread as it ends. Interrupted, or when `done` raises, no further call begins,
     and those in flight are waited for and told.
     """
-    results: list[Result] = []
+    results: dict[int, Result] = {}
     try:
         # Imported late: most programs never fan out. At the interpreter's exit even that can fail.
-        from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+        from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
         pool = ThreadPoolExecutor(bound, thread_name_prefix="api-keys")
         pool.submit(int).result()
     except RuntimeError:
-        for item in items:
-            results.append(run(item))
-            if done:
-                done(results[-1])
-        return results
+        return [_told(run(item), done) for item in items]
+    # Only those under way have a future, or a million keys would need a million locks.
+    running: dict[Future[Result], int] = {}
+
+    def settle(futures: Collection[Future[Result]]) -> None:
+        for future in futures:
+            try:
+                results[running[future]] = _told(future.result(), done)
+            finally:
+                del running[future]
+
     with pool:
-        futures: list[Future[Result]] = []
-        told = set[Future[Result]]()
         try:
-            for item in items:
-                futures.append(pool.submit(run, item))
-            for future in as_completed(futures):
-                if done:
-                    try:
-                        done(future.result())
-                    finally:
-                        told.add(future)
+            for number, item in enumerate(items):
+                if len(running) == bound:
+                    settle(wait(running, return_when=FIRST_COMPLETED).done)
+                running[pool.submit(run, item)] = number
+            while running:
+                settle(wait(running, return_when=FIRST_COMPLETED).done)
         finally:
-            for future in futures:
-                future.cancel()
-            if done:
-                for future in futures:
-                    if future not in told and not future.cancelled():
-                        done(future.result())
-    return [future.result() for future in futures]
+            settle([future for future in running if not future.cancel()])
+    return [results[number] for number in range(len(results))]
+
+
+def _told(result: Result, done: Callable[[Result], object] | None) -> Result:
+    if done:
+        done(result)
+    return result
 
 
 async def fan_out_async(
@@ -209,29 +212,26 @@ async def fan_out_async(
     import asyncio
 
     loop = running_loop()
-    tasks: list[asyncio.Task[Result]] = []
-    untold: set[asyncio.Task[Result]] = set()
+    results: dict[int, Result] = {}
+    running: dict[asyncio.Task[Result], int] = {}
 
     async def settle() -> None:
-        ended, _ = await asyncio.wait(untold, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
-            untold.remove(task)
-            result = task.result()
-            if done:
-                done(result)
+            number = running.pop(task)
+            results[number] = _told(task.result(), done)
 
     try:
-        for item in items:
-            if len(untold) == bound:
+        for number, item in enumerate(items):
+            if len(running) == bound:
                 await settle()
-            tasks.append(loop.create_task(run(item)))
-            untold.add(tasks[-1])
-        while untold:
+            running[loop.create_task(run(item))] = number
+        while running:
             await settle()
     finally:
-        if untold:
-            await _wind_up(untold, done)
-    return [task.result() for task in tasks]
+        if running:
+            await _wind_up(running, done)
+    return [results[number] for number in range(len(results))]
 
 
 async def _wind_up(tasks: Collection[asyncio.Task[Result]], done: Callable[[Result], object] | None) -> None:
