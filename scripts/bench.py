@@ -1,7 +1,7 @@
 """What the client costs, as ratios to hand-written urllib3 (async: aiohttp) and pydantic, on the same canned answers.
 
 CPU seconds of the client's process always; with --instructions also the instructions that valgrind counts, which are
-the same on a busy machine.
+the same on a busy machine. Of memory, what tracemalloc counts once.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ import statistics
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.utils import formatdate
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench_clients import KEY_ID
+from bench_clients import KEY_ID, key_ids
 
 PROJECT = Path(__file__).parents[1]
 CLIENTS = str(Path(__file__).with_name("bench_clients.py"))
 
 
-def record(number: int, **more: object) -> dict[str, object]:
+def record(key_id: str, **more: object) -> dict[str, object]:
     return {
-        "id": str(uuid.UUID(int=number, version=4)),
-        "description": f"key number {number}",
+        "id": key_id,
+        "description": f"nightly evaluation (made 2026-01-02T03:04:05Z, ends 2026-01-03T03:04:05Z #{key_id[-12:]})",
         "is_active": True,
         "created_at": "2026-01-02T03:04:05.678901",
         "message": "",
@@ -46,27 +47,36 @@ def record(number: int, **more: object) -> dict[str, object]:
 def canned(body: object) -> bytes:
     """An answer in the engine's form: chunked, without Content-Length."""
     text = json.dumps(body).encode()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
-    return b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(text), text)
+    head = f"HTTP/1.1 200 OK\r\ndate: {formatdate(usegmt=True)}\r\ncontent-type: application/json\r\n"
+    return b"%stransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (head.encode(), len(text), text)
 
 
-ANSWERS = {
-    "GET /auth/api_keys/": canned([record(number) for number in range(1000)]),
-    "POST /auth/api_keys/": canned(record(7, key="c2VjcmV0")),
-    f"GET /auth/api_keys/{KEY_ID}": canned(record(7, is_active=False)),
-    f"DELETE /auth/api_keys/deactivate/{KEY_ID}": b"HTTP/1.1 204 No Content\r\n\r\n",
-}
+@lru_cache
+def listed(count: int) -> bytes:
+    return canned([record(key_id) for key_id in key_ids(count)])
 
 
 class Canned(BaseHTTPRequestHandler):
+    """An engine with as many keys as the first part of the path says, each of which has expired."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.wfile.write(ANSWERS[f"{self.command} {self.path}"])
+        count, _, key_id = self.path[1:].partition("/auth/api_keys/")
+        answer = canned(record(key_id, is_active=False)) if key_id else listed(int(count))
+        self.wfile.write(answer)
 
-    do_POST = do_DELETE = do_GET
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.wfile.write(canned(record(KEY_ID, key="c2VjcmV0")))
+
+    def do_DELETE(self) -> None:
+        self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
 
 
 @contextmanager
@@ -85,16 +95,29 @@ class Row(NamedTuple):
     columns: dict[str, list[str]]
     calls: int = 0
     """How many a process makes, and measures by itself; with 0 all of the process is measured."""
-    has_instructions: bool = True
+    is_memory: bool = False
 
 
-SYNC = {"hand-written": "urllib3", "ours": "ApiKeysClient", "_generated": "generated"}
+WRAPPERS = {"hand-written": "urllib3", "ours": "ApiKeysClient"}
+SYNC = {**WRAPPERS, "_generated": "generated"}
 ASYNC = {"hand-written": "aiohttp", "ours": "AsyncApiKeysClient"}
 
 
-def calling(clients: dict[str, str], call: str, *, workers: int = 1, measure: str = "cpu") -> dict[str, list[str]]:
-    """A call and a measure of bench_clients."""
-    return {column: [CLIENTS, client, measure, call, str(workers)] for column, client in clients.items()}
+def calling(
+    clients: dict[str, str], call: str, *, workers: int = 1, measure: str = "cpu", keys: int = 1000
+) -> dict[str, list[str]]:
+    """A call and a measure of bench_clients, on an engine with so many keys."""
+    return {column: [CLIENTS, client, measure, call, str(workers), str(keys)] for column, client in clients.items()}
+
+
+def memory(call: str, calls: int, *, keys: int = 1000, workers: int = 1) -> Row:
+    """The most memory that so many calls take."""
+    clients = ASYNC if workers > 1 else WRAPPERS
+    columns = calling(clients, call, workers=workers, measure="peak", keys=keys)
+    if call == "get":
+        together = f", {workers} tasks" if workers > 1 else ""
+        return Row(f"memory: {calls:,} gets{together}", columns, calls, is_memory=True)
+    return Row(f"memory: {call} of {keys:,}", columns, calls, is_memory=True)
 
 
 IMPORT = {
@@ -123,12 +146,25 @@ settings = Configuration(host=os.environ["API_KEYS_BASE_URL"], access_token=os.e
 APIKeysApi(ApiClient(settings)).get_api_key_auth_api_keys_api_key_id_get("{KEY_ID}")
 """,
 }
+LIST = {
+    "hand-written": [
+        "-c",
+        ONE_CALL["hand-written"].replace(KEY_ID, "").replace("ApiKeyResponse).", "list[ApiKeyResponse])."),
+    ],
+    "ours": ["-m", "api_keys_client.cli", "list"],
+}
 HELP = {"hand-written": ["-c", "pass"], "ours": ["-m", "api_keys_client.cli", "--help"]}
 
 ROWS = [
     Row("get", calling(SYNC, "get"), 500),
     Row("create", calling(SYNC, "create"), 500),
+    Row("list of 10", calling(SYNC, "list", keys=10), 200),
     Row("list of 1000", calling(SYNC, "list"), 10),
+    Row(
+        "list of 100,000",
+        calling(WRAPPERS, "list", keys=100_000),
+        1,
+    ),
     Row("deactivate", calling(SYNC, "deactivate"), 500),
     Row("1000 gets, 16 threads", calling(SYNC, "get", workers=16), 500),
     Row("async get", calling(ASYNC, "get"), 500),
@@ -136,10 +172,16 @@ ROWS = [
     Row("async list of 1000", calling(ASYNC, "list"), 10),
     Row("async deactivate", calling(ASYNC, "deactivate"), 500),
     Row("async: 1000 gets, 50 tasks", calling(ASYNC, "get", workers=50), 500),
+    Row("async: 1000 gets, 200 tasks", calling(ASYNC, "get", workers=200), 500),
     Row("process: import", IMPORT),
     Row("process: import, client, one call", {column: ["-c", code] for column, code in ONE_CALL.items()}),
     Row("process: api-keys --help", HELP),
-    Row("memory kept by a list of 1000", calling(SYNC, "list", measure="memory"), 1, has_instructions=False),
+    Row("process: api-keys list", LIST),
+    Row("memory kept by a list of 1000", calling(SYNC, "list", measure="kept"), 1, is_memory=True),
+    *(memory("list", 1, keys=keys) for keys in (10, 1000, 100_000)),
+    *(memory(call, 1, keys=keys) for call in ("deactivate_many", "sweep") for keys in (1000, 10_000)),
+    *(memory("get", calls) for calls in (1000, 100_000)),
+    memory("get", 1000, workers=200),
 ]
 
 
@@ -184,15 +226,17 @@ def cells(row: Row, roots: dict[str, Path], rounds: int, counted: bool) -> list[
     measured = {column: (command, PROJECT, row.calls) for column, command in row.columns.items()}
     measured |= {name: (row.columns["ours"], root, row.calls) for name, root in roots.items()}
     # One round more than asked for: the first leaves the compiled modules behind.
-    times = [{name: cpu(*each) for name, each in measured.items()} for _ in range(rounds + 1)][1:]
+    rounds = 0 if row.is_memory else rounds
+    times = [{name: cpu(*each) for name, each in measured.items()} for _ in range(rounds + 1)][1 if rounds else 0 :]
     seconds = {name: statistics.median(each[name] for each in times) for name in measured}
     counts: dict[str, float] = {}
-    if counted and row.has_instructions:
+    if counted and not row.is_memory:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             counting = {name: pool.submit(instructions, *each) for name, each in measured.items()}
         counts = {name: future.result() for name, future in counting.items()}
     by_hand = "hand-written"
-    cells = [row.title, f"{counts[by_hand] / 1000:,.0f}" if counts else ""]
+    absolute = f"{seconds[by_hand] / 1024:,.0f} KiB" if row.is_memory else ""
+    cells = [row.title, f"{counts[by_hand] / 1000:,.0f}" if counts else absolute]
     for column in ("ours", *roots, "_generated"):
         if column not in measured:
             cells.append("")
@@ -229,7 +273,7 @@ def main() -> None:
     if arguments.instructions and not shutil.which("valgrind"):
         parser.exit(3, "bench: --instructions needs valgrind; on Debian or Ubuntu: apt install valgrind\n")
     with server() as url, other_commit(arguments.against) as roots:
-        os.environ.update(API_KEYS_BASE_URL=url, API_KEYS_TOKEN="bench-token")  # noqa: S106  # opens nothing
+        os.environ.update(SERVER=url, API_KEYS_BASE_URL=f"{url}/1000", API_KEYS_TOKEN="bench-token")  # noqa: S106  # opens nothing
         head = ["", "hand-written", "ours", *roots, "_generated"]
         rows = [row for row in ROWS if arguments.only in row.title]
         lines = [cells(row, roots, arguments.rounds, arguments.instructions) for row in rows]

@@ -1,6 +1,6 @@
 """What scripts/bench.py measures, in a process of its own: ours, hand-written code, and the generated client alone.
 
-    python bench_clients.py CLIENT MEASURE CALL WORKERS COUNT
+    python bench_clients.py CLIENT MEASURE CALL WORKERS KEYS COUNT
 
 All clients have the same methods, so that one call of CALLS is made with each; a measure is a function of MEASURES,
 and gives one number. The server is that of the environment.
@@ -30,13 +30,22 @@ if __name__ == "__main__":
     # With a clock that goes on by a microsecond each time it is read, nobody's limit is met.
     time.monotonic = itertools.count(1e6, 1e-6).__next__
 
-KEY_ID = str(uuid.UUID(int=7, version=4))
+
+def key_ids(count: int) -> list[str]:
+    return [str(uuid.UUID(int=number, version=4)) for number in range(count)]
+
+
+KEY_ID = key_ids(8)[7]
 POOL_SIZE = 20
 CALLS: dict[str, Callable[[Any], Any]] = {
     "get": lambda client: client.get(KEY_ID),
     "create": lambda client: client.create("bench", roles=["VALIDATION-USER"]),
     "list": lambda client: client.list(),
     "deactivate": lambda client: client.deactivate(KEY_ID),
+    "deactivate_many": lambda client: client.deactivate_many(
+        key_ids(int(os.environ["API_KEYS_BASE_URL"].rpartition("/")[2]))
+    ),
+    "sweep": lambda client: client.sweep(),
 }
 
 
@@ -83,6 +92,13 @@ class Urllib3ByHand(ByHand):
     def deactivate(self, key_id: str) -> Any:
         self.request("DELETE", f"deactivate/{key_id}", None)
         return self.get(key_id)
+
+    def deactivate_many(self, ids: list[str]) -> Any:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(self.deactivate, ids))
+
+    def sweep(self) -> Any:
+        return self.deactivate_many([record.id for record in self.list()])
 
 
 class AiohttpByHand(ByHand):
@@ -147,7 +163,7 @@ def begin() -> float:
 
 def cpu(name: str, call: str, workers: int, count: int) -> float:
     """CPU seconds of calls by some threads or tasks, after others that open the connections and fill the caches."""
-    warm_up = 3 if call == "list" else 50 * workers
+    warm_up = 50 * workers if call in ("get", "create", "deactivate") else 1
     if name in ("aiohttp", "AsyncApiKeysClient"):
         return asyncio.run(async_cpu(name, call, workers, warm_up, count))
     made = client(name)
@@ -189,7 +205,7 @@ async def await_together(call: Callable[[], Awaitable[object]], workers: int, co
     await asyncio.gather(*(work() for _ in range(workers)))
 
 
-def memory(name: str, call: str, *_: int) -> float:
+def kept(name: str, call: str, *_: int) -> float:
     """Bytes that one result keeps."""
     made = client(name)
     CALLS[call](made)
@@ -202,10 +218,18 @@ def memory(name: str, call: str, *_: int) -> float:
     return size
 
 
-MEASURES: dict[str, Callable[..., float]] = {"cpu": cpu, "memory": memory}
+def peak(name: str, call: str, workers: int, count: int) -> float:
+    """The most bytes at once while so many calls are made, whose results nobody keeps."""
+    tracemalloc.start()
+    cpu(name, call, workers, count)
+    return tracemalloc.get_traced_memory()[1]
+
+
+MEASURES: dict[str, Callable[..., float]] = {"cpu": cpu, "kept": kept, "peak": peak}
 
 if __name__ == "__main__":
     # As much longer as everything takes under valgrind, so that threads take turns as they would without it.
     sys.setswitchinterval(1)
-    client_name, measure, call_name, *numbers = sys.argv[1:]
-    print(MEASURES[measure](client_name, call_name, *map(int, numbers)))
+    client_name, measure, call_name, threads_or_tasks, keys, calls = sys.argv[1:]
+    os.environ.update(KEYS=keys, API_KEYS_BASE_URL=f"{os.environ['SERVER']}/{keys}")
+    print(MEASURES[measure](client_name, call_name, int(threads_or_tasks), int(calls)))
