@@ -4,7 +4,7 @@ Each public name is loaded on first use: importing this package loads nothing el
 names in `__init__.pyi`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "ApiConnectionError": "errors",
