@@ -88,7 +88,7 @@ def test_a_key_may_have_no_description(deployment: Deployment) -> None:
 
 
 def test_a_description_comes_back_as_it_was_sent(deployment: Deployment) -> None:
-    # Beside what people write, the marks by which the client finds its own keys again.
+    # Beside what people write, the markers by which the client finds its own keys again.
     purpose = f"ключ 🔑 'it' \"is\" <b>&amp;</b> \\ %s (replaces {UNKNOWN_ID} #0123456789ab)"
     created = deployment.create(purpose)
     assert created.description == deployment.named(purpose)

@@ -176,7 +176,7 @@ def test_a_leftover_that_cannot_be_ended_is_named(sandbox: Sandbox, client: ApiK
     assert active(sandbox) == {left, error.new_id}
 
 
-def test_a_forged_mark_ends_no_key_that_it_names(sandbox: Sandbox, client: ApiKeysClient) -> None:
+def test_a_forged_marker_ends_no_key_that_it_names(sandbox: Sandbox, client: ApiKeysClient) -> None:
     victim = client.create("victim")
     mine = made_by_hand(sandbox, f"mine (replaces {victim.id} #000000000000)")
     error = rotation_error(lambda: client.rotate(mine, store=store))

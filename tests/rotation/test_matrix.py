@@ -118,7 +118,7 @@ CELLS: dict[str, Cell] = {
     "store exits": (SystemExit, "old", "old new", NOTE),
     "store is cancelled": (asyncio.CancelledError, "old", "old new", NOTE),
     "store writes and is cancelled": (asyncio.CancelledError, "new", "old new", NOTE),
-    # The undo, which knows the id or looks for the mark, is cut off too.
+    # The undo, which knows the id or looks for the marker, is cut off too.
     "verify returns False; deactivate dropped before": (RotationError, "old", "old new", NOT_UNDONE),
     "verify returns False; deactivate dropped after": (RotationError, "old", "old", NOT_UNDONE),
     "store says NotStored; deactivate commits late": (RotationError, "old", "old", NOT_UNDONE),

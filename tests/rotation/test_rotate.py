@@ -27,8 +27,8 @@ def test_it_puts_a_new_key_in_place_of_the_old_one(sandbox: Sandbox, client: Api
     assert requests(sandbox)[before:] == ["list", "create", "deactivate", "get"]
     assert (rotation.old.id, rotation.old.is_active, rotation.old.key) == (old.id, True, None)
     assert rotation.new.roles == ["TASK-ADMIN", "ORG-AUDITOR"]
-    mark = rf"nightly 🔑 \(ci\) \(replaces {old.id}, made [0-9TZ:-]{{20}} #[0-9a-f]{{12}}\)"
-    assert re.fullmatch(mark, rotation.new.description or "")
+    marker = rf"nightly 🔑 \(ci\) \(replaces {old.id}, made [0-9TZ:-]{{20}} #[0-9a-f]{{12}}\)"
+    assert re.fullmatch(marker, rotation.new.description or "")
     assert shelf.secret == rotation.new.key.get_secret_value()
     assert sandbox.accepts(shelf.secret)
     assert active(sandbox) == {rotation.new.id}
@@ -49,7 +49,7 @@ def test_the_old_key_works_until_the_new_one_is_stored(sandbox: Sandbox, client:
 
 
 @pytest.mark.parametrize("description", [None, "", "ci", "a (temporary #xyz)", "x" * 500, "zwei\nZeilen"])
-def test_the_mark_of_a_replacement_is_replaced(
+def test_the_marker_of_a_replacement_is_replaced(
     sandbox: Sandbox, client: ApiKeysClient, description: str | None
 ) -> None:
     first = client.create(description)

@@ -1,4 +1,4 @@
-"""The marks in descriptions, and what an undo says: all of it pure."""
+"""The markers in descriptions, and what an undo says: all of it pure."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ def test_a_marker_is_read_by_people_too(marker: Marker, text: str) -> None:
 @given(descriptions)
 @example("x" * 100_000 + " (temporary #")
 @example(" (" * 50_000)
-def test_what_bears_no_mark_is_left_alone(description: str | None) -> None:
+def test_what_bears_no_marker_is_left_alone(description: str | None) -> None:
     assume(not parse_marker(description).nonce)
     assert strip_marker(description) == description
 
 
 @pytest.mark.parametrize("description", [None, "", "ci", "ci (old)", *LOOK_ALIKES])
-def test_what_only_looks_like_a_mark_is_none(description: str | None) -> None:
+def test_what_only_looks_like_a_marker_is_none(description: str | None) -> None:
     assert parse_marker(description) == Marker("")
     assert strip_marker(description) == description
     refuse_marker(description)
@@ -126,7 +126,7 @@ def test_what_only_looks_like_a_mark_is_none(description: str | None) -> None:
 
 
 @pytest.mark.parametrize("description", MARKS)
-def test_what_a_caller_writes_like_a_mark_is_one_and_is_refused(description: str) -> None:
+def test_what_a_caller_writes_like_a_marker_is_one_and_is_refused(description: str) -> None:
     assert parse_marker(description).nonce
     assert strip_marker(description) in ("a", None)
     for refuse in (own_description, refuse_marker):
@@ -162,7 +162,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
         (replacing(SECOND, FIRST), [replacing(THIRD, SECOND), record(FIRST, "ci")], [THIRD, FIRST]),
         # What the one before replaced, that was the last rotation's to name.
         (replacing(THIRD, SECOND), [record(FIRST)], []),
-        # Only the old one's own mark, not one that it bore once.
+        # Only the old one's own marker, not one that it bore once.
         (record(SECOND, f"ci (replaces {FIRST} #{NONCE}) (temporary #{NONCE})"), [record(FIRST)], []),
         (record(FIRST.upper()), [replacing(SECOND, FIRST)], [SECOND]),
         (replacing(SECOND, FIRST), [record(FIRST.upper(), "ci")], [FIRST.upper()]),
@@ -181,7 +181,7 @@ UNLIKE = {
 
 
 @pytest.mark.parametrize("unlike", UNLIKE.values(), ids=UNLIKE)
-def test_what_only_its_own_mark_names_is_doubted_unless_it_is_alike(unlike: ApiKeyResponse) -> None:
+def test_what_only_its_own_marker_names_is_doubted_unless_it_is_alike(unlike: ApiKeyResponse) -> None:
     """Anyone can write a description that names another's key."""
     forged = replacing(SECOND, FIRST)
     successor = unlike.model_copy(
