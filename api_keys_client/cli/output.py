@@ -143,7 +143,9 @@ def _named(rows: Iterable[Sequence[str]]) -> Iterable[Text]:
 
 def listing(records: Sequence[ApiKeyResponse], screen: Console) -> Iterable[RenderableType]:
     """Lays records out for the eye: a table, or one below the other where that is too narrow. No id is ever cut."""
-    if screen.width < MIN_TABLE_COLUMNS:
+    ends = [api_keys_client.lifetime(record).ends for record in records]
+    # The description tells the end too, and is what needs the room.
+    if not records or screen.width < MIN_TABLE_COLUMNS + (24 if any(ends) else 0):
         for record in records:
             yield in_colour((record.id, "bold cyan"))
             about = [*filter(None, (", ".join(record.roles or []), record.description))]
@@ -156,7 +158,6 @@ def listing(records: Sequence[ApiKeyResponse], screen: Console) -> Iterable[Rend
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("id", no_wrap=True, min_width=36)
     table.add_column("roles", overflow="fold", max_width=26)
-    ends = [api_keys_client.lifetime(record).ends for record in records]
     if any(ends):
         table.add_column("ends", no_wrap=True)
     table.add_column("description", overflow="fold")

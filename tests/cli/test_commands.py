@@ -95,6 +95,13 @@ def test_a_list_is_a_table_and_where_that_has_no_room_lines(engine: Sandbox) -> 
         assert run.plain.splitlines() == [bare, key_id, about, "2 active"]
 
 
+def test_no_keys_are_no_table_and_where_keys_end_a_table_needs_more_room(engine: Sandbox) -> None:
+    assert in_terminal(engine, "list").plain == "0 active\n"
+    assert within(engine, "create", "--show", "--expires", "2100-01-31").code == 0
+    assert in_terminal(engine, "list", columns=104).plain.split()[:4] == ["id", "roles", "ends", "description"]
+    assert "2100-01-31T00:00:00Z" in in_terminal(engine, "list", columns=103).plain.splitlines()[1]
+
+
 def test_one_key_is_names_and_values_and_its_id_is_whole(engine: Sandbox) -> None:
     key_id = made(engine, HOSTILE, Role.TASK_ADMIN)
     run = in_terminal(engine, "get", key_id, columns=30)
