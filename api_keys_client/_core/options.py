@@ -272,7 +272,7 @@ def _read_token(source: Token | None, environment: Environment) -> TokenSource:
         # One that is empty counts as unset, as a container's or a CI's often is.
         name = "API_KEYS_TOKEN" if environment.variables.get("API_KEYS_TOKEN") else "BEARER_TOKEN"
         source = environment.variables.get(name)
-    if source is None or (source == "" and name != "token="):
+    if source is None or source == "":
         raise configuration_error("There is no token: give token=, or set API_KEYS_TOKEN (or BEARER_TOKEN).")
     return TokenSource(SecretStr(_checked_token(source, name)))
 

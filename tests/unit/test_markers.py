@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -125,6 +126,17 @@ def test_what_only_looks_like_a_marker_is_none(description: str | None) -> None:
     assert own_description(description) == description
 
 
+def test_dates_are_written_in_utc_wherever_the_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        written = Marker(NONCE, made=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)).on(None)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert written == f"(made 2026-01-02T03:04:05Z #{NONCE})"
+
+
 @pytest.mark.parametrize("description", MARKS)
 def test_what_a_caller_writes_like_a_marker_is_one_and_is_refused(description: str) -> None:
     assert parse_marker(description).nonce
@@ -169,7 +181,7 @@ def replacing(key_id: str, replaced: str) -> ApiKeyResponse:
     ],
 )
 def test_what_earlier_rotations_left(old: ApiKeyResponse, others: list[ApiKeyResponse], left: list[str]) -> None:
-    found = leftovers_of(old, [*others, old])
+    found = leftovers_of(old, [old, *others])
     assert [record.id for record in found.certain] == left
     assert found.doubtful == []
 

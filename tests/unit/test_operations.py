@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,41 +16,50 @@ from api_keys_client._core.options import ClientOptions, resolve_settings
 
 KEY_ID = "8f2b6a1c-1f0e-4c55-9a54-0d7c6f3b2a10"
 KEYS = "/auth/api_keys/"
-CALLS = Operations(resolve_settings(ClientOptions("http://localhost", "token", headers={"X-Team": "platform"})))
-MADE: list[Request[Any]] = [CALLS.create(UNSET, UNSET), CALLS.list(), CALLS.get(KEY_ID), CALLS.deactivate(KEY_ID)]
+CALLS = Operations(resolve_settings(ClientOptions("http://localhost", "token")))
+
+
+def made(base_url: str = "http://localhost") -> list[Request[Any]]:
+    settings = resolve_settings(ClientOptions(base_url, "token", headers={"X-Team": "platform"}))
+    calls = Operations(settings)
+    return [calls.create(UNSET, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
 
 
 @pytest.mark.parametrize("base_url", ["http://localhost:8000", "https://example.com/team/engine/"])
 def test_each_operation_has_its_method_and_place(base_url: str) -> None:
-    settings = resolve_settings(ClientOptions(base_url, "token"))
-    calls = Operations(settings)
-    keys = settings.base_url.prefix + KEYS
-    made: list[Request[Any]] = [calls.create(None, UNSET), calls.list(), calls.get(KEY_ID), calls.deactivate(KEY_ID)]
-    assert [(call.operation.method, call.target) for call in made] == [
+    keys = urlsplit(base_url).path.rstrip("/") + KEYS
+    assert [(call.operation.method, call.target) for call in made(base_url)] == [
         ("POST", keys),
         ("GET", keys),
         ("GET", keys + KEY_ID),
         ("DELETE", f"{keys}deactivate/{KEY_ID}"),
     ]
-    assert [call.body for call in made] == [b'{"description":null}', None, None, None]
+    assert [call.body for call in made(base_url)] == [b"{}", None, None, None]
 
 
 def test_logs_name_an_operation_without_an_id_or_a_prefix() -> None:
-    assert [(call.operation.name, call.operation.path) for call in MADE] == [
+    assert [(call.operation.name, call.operation.path) for call in made()] == [
         ("create", KEYS),
         ("list", KEYS),
         ("get", f"{KEYS}{{api_key_id}}"),
         ("deactivate", f"{KEYS}deactivate/{{api_key_id}}"),
     ]
-    assert [call.operation.changes for call in MADE] == [True, False, False, True]
-    assert [call.operation.idempotent for call in MADE] == [False, True, True, True]
-    assert [call.key_id for call in MADE] == [None, None, KEY_ID, KEY_ID]
+    assert [call.operation.changes for call in made()] == [True, False, False, True]
+    assert [call.operation.idempotent for call in made()] == [False, True, True, True]
+    assert [call.operation.unknown for call in made()] == [
+        "A key may have been created; its secret is lost.",
+        "",
+        "",
+        "The key may be deactivated or still active.",
+    ]
+    assert [call.key_id for call in made()] == [None, None, KEY_ID, KEY_ID]
 
 
 def test_the_callers_headers_go_with_each_operation() -> None:
-    for call in MADE:
+    for call in made():
         headers = call.operation.headers
         assert (headers["Accept"], headers["X-Team"]) == ("application/json", "platform")
+        assert headers["Accept-Encoding"] == "identity"
         assert headers.get("Content-Type") == ("application/json" if call.body else None)
         assert "platform" not in repr(headers)
 

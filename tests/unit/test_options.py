@@ -7,6 +7,7 @@ import ssl
 import traceback
 from collections import UserDict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
@@ -125,7 +126,7 @@ def test_a_timeout_is_one_number_or_two() -> None:
 
 
 def test_what_tls_trusts_is_said_once() -> None:
-    assert checked(ca_file="ca.pem").ca_file == "ca.pem"
+    assert checked(ca_file="ca.pem").ca_file == checked(ca_file=Path("ca.pem")).ca_file == "ca.pem"
     assert "give one of them" in refusal(ca_file="ca.pem", ssl_context=ssl.create_default_context())
 
 
@@ -195,7 +196,8 @@ class TestTheToken:
     @pytest.mark.parametrize(
         ("problem", "tokens"),
         [
-            ("is no string but", [b"s3cret", 7]),
+            ("is no string but bytes", [b"s3cret"]),
+            ("is no string but int", [7]),
             ("is empty", ["", SecretStr("")]),
             ("holds", ["s3cret\n", "s3cret\r\nX: y", "s3cret\0", "s3cret s3cret", " s3cret", "s3cretж"]),
             ("holds", [SecretStr("s3cret\n")]),
@@ -360,3 +362,28 @@ class TestTheProxy:
         with pytest.raises(KeyError):
             getproxies()
         ApiKeysClient("http://127.0.0.1:1", token="token").close()
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://[fe80::1%25eth0]:8000", {"Host": "[fe80::1]:8000"}),
+        ("http://[::1]:8000", {}),
+        ("http://localhost", {}),
+    ],
+)
+def test_the_zone_of_an_address_is_not_for_the_server(url: str, host: dict[str, str]) -> None:
+    assert checked(url, allow_http=True).base_url.host_header() == host
+
+
+def test_a_source_that_can_renew_is_told_which_token_was_refused() -> None:
+    class Source:
+        def __call__(self) -> str:
+            return "first"
+
+        def renew(self, refused: SecretStr | None) -> str:
+            return f"after-{refused.get_secret_value() if refused else None}"
+
+    assert checked(token=Source()).token.header() == "Bearer first"
+    assert checked(token=Source()).token.header(SecretStr("first")) == "Bearer after-first"
+    assert checked(token=lambda: "plain").token.header(SecretStr("first")) == "Bearer plain"
