@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -44,16 +45,15 @@ def record(key_id: str, **more: object) -> dict[str, object]:
     }
 
 
-def canned(body: object) -> bytes:
-    """An answer in the engine's form: chunked, without Content-Length."""
-    text = json.dumps(body).encode()
-    head = f"HTTP/1.1 200 OK\r\ndate: {formatdate(usegmt=True)}\r\ncontent-type: application/json\r\n"
-    return b"%stransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (head.encode(), len(text), text)
-
-
 @lru_cache
 def listed(count: int) -> bytes:
-    return canned([record(key_id) for key_id in key_ids(count)])
+    return json.dumps([record(key_id) for key_id in key_ids(count)]).encode()
+
+
+def canned(text: bytes) -> bytes:
+    """An answer in the engine's form: chunked, without Content-Length."""
+    head = f"HTTP/1.1 200 OK\r\ndate: {formatdate(usegmt=True)}\r\ncontent-type: application/json\r\n"
+    return b"%stransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (head.encode(), len(text), text)
 
 
 class Canned(BaseHTTPRequestHandler):
@@ -65,18 +65,15 @@ class Canned(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         count, _, key_id = self.path[1:].partition("/auth/api_keys/")
-        answer = canned(record(key_id, is_active=False)) if key_id else listed(int(count))
-        self.wfile.write(answer)
+        text = json.dumps(record(key_id, is_active=False)).encode() if key_id else listed(int(count))
+        self.wfile.write(canned(text))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.wfile.write(canned(record(KEY_ID, key="c2VjcmV0")))
+        self.wfile.write(canned(json.dumps(record(KEY_ID, key="c2VjcmV0")).encode()))
 
     def do_DELETE(self) -> None:
         self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
 
 
 @contextmanager
@@ -276,9 +273,9 @@ def main() -> None:
         os.environ.update(SERVER=url, API_KEYS_BASE_URL=f"{url}/1000", API_KEYS_TOKEN="bench-token")  # noqa: S106  # opens nothing
         head = ["", "hand-written", "ours", *roots, "_generated"]
         rows = [row for row in ROWS if arguments.only in row.title]
-        lines = [cells(row, roots, arguments.rounds, arguments.instructions) for row in rows]
-    for line in (head, ["---"] * len(head), *lines):
-        print(f"| {' | '.join(line)} |")
+        lines = (cells(row, roots, arguments.rounds, arguments.instructions) for row in rows)
+        for line in chain((head, ["---"] * len(head)), lines):
+            print(f"| {' | '.join(line)} |", flush=True)
 
 
 if __name__ == "__main__":
