@@ -81,7 +81,6 @@ class Operations:
             "create",
             api._create_api_key_auth_api_keys_post_serialize,
             _decode_created,
-            new_api_key_request={},
             changes=True,
             unknown="A key may have been created; its secret is lost.",
             idempotent=False,
