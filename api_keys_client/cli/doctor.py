@@ -85,14 +85,16 @@ def _examine(common: CommonOptions, facts: Document) -> Iterator[Check]:
         facts["base_url"] = url = client.generated.api_client.configuration.host
         yield from _settings(url, settings_of(common, client))
         began = time.monotonic()
-        try:
-            active: Active = client.with_options(max_attempts=1).list()
-        except api_keys_client.ApiKeysError as error:
-            active = error
+        active = _list(client)
+        if isinstance(active, api_keys_client.ConfigurationError):
+            # A command gave no token: as if it were missing.
+            unset, began = active, time.monotonic()
+            active = _list(client.with_options(token=NO_TOKEN))
         yield from _way(url, active, time.monotonic() - began, plain_is_allowed=common.allow_http)
         if isinstance(active, api_keys_client.ApiConnectionError):
             return
-        yield _token(active, unset)
+        advice = "" if common.profile else "Set API_KEYS_TOKEN, or give --token-file FILE: the engine's admin key."
+        yield _failed("token", unset, advice) if unset else _token(active)
         seconds = min(MAX_SECONDS, common.timeout or MAX_SECONDS)
         # An engine that has just been started takes seconds for its document, but not for its health.
         health, _ = _ask(client, "/health", seconds)
@@ -106,6 +108,13 @@ def _examine(common: CommonOptions, facts: Document) -> Iterator[Check]:
         found = _LIMIT.search(json.dumps(document))
         yield _keys(len(active), int(found[1]) if found else None)
         yield from _lifetimes(active)
+
+
+def _list(client: ApiKeysClient) -> Active:
+    try:
+        return client.with_options(max_attempts=1).list()
+    except api_keys_client.ApiKeysError as error:
+        return error
 
 
 def _failed(name: str, error: ApiKeysError | CliError, next_step: str = "") -> Check:
@@ -165,9 +174,7 @@ def _is_denied(error: ApiKeysError) -> bool:
     return isinstance(error, (api_keys_client.AuthenticationError, api_keys_client.PermissionDeniedError))
 
 
-def _token(active: Active, unset: CliError | ApiKeysError | None) -> Check:
-    if unset is not None:
-        return _failed("token", unset, "Set API_KEYS_TOKEN, or give --token-file FILE: the engine's admin key.")
+def _token(active: Active) -> Check:
     if isinstance(active, list):
         return Check("token", "ok", "accepted")
     if _is_denied(active):

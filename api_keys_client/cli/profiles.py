@@ -69,7 +69,7 @@ def load_profile(name: str) -> Profile:
     for setting in ("token_file", "ca_file"):
         if setting in settings:
             # A profile means the same in every working folder.
-            settings[setting] = str(path.absolute().parent / Path(settings[setting]).expanduser())
+            settings[setting] = str(path.absolute().parent / os.path.expanduser(settings[setting]))
     return Profile(name, **settings)
 
 

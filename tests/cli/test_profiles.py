@@ -184,5 +184,9 @@ def test_the_file_is_in_the_user_s_own_folder(tmp_path: Path) -> None:
 def test_doctor_names_the_profile(prod: Sandbox, profiles: Profiles) -> None:
     checks = within(None, "doctor", "--profile", "prod", "--json").document["checks"]
     assert [check["found"] for check in checks[:2]] == ["prod, from --profile", prod.url]
+    profiles(f'[profiles.prod]\nbase_url = "{prod.url}"\ntoken_command = ["false"]')
+    run = within(None, "doctor", "--profile", "prod", "--json")
+    states = {check["name"]: check["state"] for check in run.document["checks"]}
+    assert (run.code, states["reachable"], states["token"]) == (2, "ok", "failed")
     run = within(None, "doctor", "--profile", "none", "--json")
     assert (run.code, run.document["checks"][0]["name"]) == (2, "settings")
