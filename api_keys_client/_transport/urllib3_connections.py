@@ -154,8 +154,7 @@ class _Response(http.client.HTTPResponse):
         self.version = 10 if version == "HTTP/1.0" else 11
         self.will_close = self._check_close()  # type: ignore[attr-defined]  # typeshed lacks it
         # These have no body, whatever their headers say of one.
-        is_head = self._method == "HEAD"  # type: ignore[attr-defined]  # typeshed lacks it
-        bodiless = is_head or status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
+        bodiless = status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
         lengths = self.msg.get_all("Content-Length", [])
         self.chunked = self.msg.get("Transfer-Encoding", "").lower() == "chunked" and not bodiless
         # Others make something else of "+5", of two lengths or of a length with chunks, and would see other answers
