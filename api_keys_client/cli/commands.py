@@ -21,7 +21,7 @@ def _complete_role(_context: Any, _parameter: Any, incomplete: str) -> list[str]
 
 
 @command("list")
-@click.option("--description", metavar="TEXT", help="Only keys with exactly this description.")
+@click.option("--description", metavar="TEXT", help="Only keys with exactly this description, a marker aside.")
 @click.option("--search", metavar="TEXT", help="Only keys with this in the description, in capitals or not.")
 @click.option("--role", metavar="ROLE", shell_complete=_complete_role, help="Only keys with this role.")
 @click.option("--expired", is_flag=True, help="Only keys whose end has come, by the engine's clock.")

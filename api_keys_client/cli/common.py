@@ -96,7 +96,7 @@ _COMMON_OPTIONS = (
     click.Option(
         ["--token-file"],
         metavar="FILE",
-        help="Read the token from a file that only you can read; else from API_KEYS_TOKEN or BEARER_TOKEN.",
+        help="Read the token from a file that others cannot write to; else from API_KEYS_TOKEN or BEARER_TOKEN.",
     ),
     click.Option(
         ["--profile", "profile_name"],

@@ -156,4 +156,4 @@ def test_the_pictures_are_what_the_program_writes_now(tmp_path: Path) -> None:
         assert read(tmp_path / name) == read(IMAGES / name), "run scripts/pictures.py"
         # A page that shows it loads nothing from elsewhere.
         assert {*re.findall(r"https?://[^/:\"]+", (IMAGES / name).read_text("utf-8"))} <= LOCAL
-    assert "5/7 1 failed" in read(IMAGES / "cli-deactivate.svg")
+    assert "5/7" in read(IMAGES / "cli-deactivate.svg")
