@@ -156,10 +156,12 @@ class _Response(http.client.HTTPResponse):
         # These have no body, whatever their headers say of one.
         bodiless = status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
         lengths = self.msg.get_all("Content-Length", [])
-        self.chunked = self.msg.get("Transfer-Encoding", "").lower() == "chunked" and not bodiless
-        # Others make something else of "+5", of two lengths or of a length with chunks, and would see other answers
-        # behind this one.
-        if len(lengths) + self.chunked > 1 or not all(map(_is_number, lengths)):
+        coding = ", ".join(self.msg.get_all("Transfer-Encoding", [])).lower()
+        self.chunked = coding == "chunked" and not bodiless
+        # Others make something else of "+5", of two lengths or codings, or of a length with chunks, and would see other
+        # answers behind this one.
+        is_clear = coding in ("", "identity", "chunked") and all(map(_is_number, lengths))
+        if not is_clear or len(lengths) + self.chunked > 1:
             raise http.client.HTTPException
         self.length = 0 if bodiless else int(lengths[0]) if lengths else None
         self.chunk_left = None

@@ -213,6 +213,7 @@ AMBIGUOUS: dict[str, bytes] = {
     "a header without a colon": headed(f"Content-Length: {LENGTH}", "X-Odd") + BODY,
     "a header without a name": headed(f"Content-Length: {LENGTH}", ": odd") + BODY,
     "a line end within a value": headed(f"X-Odd: 1\rContent-Length: {LENGTH}") + BODY,
+    "a length and two codings": headed(f"Content-Length: {LENGTH}", "Transfer-Encoding: gzip, chunked") + BODY,
     "two lengths": headed(f"Content-Length: {LENGTH}", "Content-Length: 5") + BODY,
     **{f"chunk {size!r}": chunked(size) for size in CHUNK_SIZES},
 }
