@@ -31,8 +31,9 @@ _MAX_LINE = 65_537
 """Bytes of one line of an answer, as in http.client."""
 
 _STATUS_LINE = re.compile(rb"(?P<version>HTTP/1\.[0-9]) (?P<status>[1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
-_HEADER = re.compile(rb"(?P<name>[!-9;-~]+):[ \t]*(?P<value>[^\r\n]*?)[ \t]*\r?\n")
-_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+# Neither can be matched in two ways: a search that goes back holds up every thread of the program.
+_HEADER = re.compile(rb"(?P<name>[!-9;-~]+):(?P<value>[^\r\n\0]*+)\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 """Where the value of a header goes on in another line."""
 _MAX_HEADERS = 100
 """As in http.client."""
@@ -205,7 +206,7 @@ def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
         if not header:
             # Others would take it for a part of the one before, or for the end of the headers.
             raise http.client.HTTPException
-        headers[header["name"].decode("ascii")] = header["value"].decode("latin-1")
+        headers[header["name"].decode("ascii")] = header["value"].strip(b" \t").decode("latin-1")
     return headers
 
 
